@@ -1,0 +1,83 @@
+// The import rules of the house (CONTRIBUTING.md, "Rooms"): imports point one way only, and never in a circle.
+const only = (room, ...allowed) => ({
+  name: `${room.replaceAll("/", "-")}-imports`,
+  severity: "error",
+  comment: `${room} may import only: ${allowed.join(", ") || "nothing of the project"}`,
+  from: { path: `^${room}` },
+  to: { path: "^(src|drivers|scripts|test)/", pathNot: [`^${room}`, ...allowed.map((p) => `^${p}`)] },
+});
+
+module.exports = {
+  forbidden: [
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "ffi-only-in-kernel",
+      severity: "error",
+      from: { pathNot: "^src/kernel/" },
+      to: { path: "^bun:ffi$" },
+    },
+    {
+      name: "drivers-by-registry-only",
+      severity: "error",
+      comment: "the core never imports a driver by name outside the file that registers the built-in ones",
+      from: { path: "^src/", pathNot: "^src/builtin-drivers\\.ts$" },
+      to: { path: "^drivers/" },
+    },
+    {
+      name: "oci-path-is-light",
+      severity: "error",
+      comment: "the OCI path loads no engine, image, database or consola code",
+      from: { path: "^src/(runtime|plan|machine|kernel|spec|driver|error)" },
+      to: { path: "^(src/(engine|image|cli)/|bun:sqlite$)|node_modules/(consola|citty|cli-)" },
+    },
+    only("src/error\\.ts"),
+    only("src/spec/", "src/error\\.ts"),
+    only("src/kernel/", "src/error\\.ts"),
+    only("src/plan/step\\.ts", "src/spec/"),
+    only("src/driver\\.ts", "src/spec/", "src/plan/step\\.ts", "src/kernel/", "src/error\\.ts"),
+    only("src/machine/", "src/kernel/", "src/spec/", "src/plan/step\\.ts", "src/error\\.ts"),
+    only(
+      "src/plan/",
+      "src/kernel/constants",
+      "src/machine/",
+      "src/spec/",
+      "src/driver\\.ts",
+      "src/error\\.ts",
+    ),
+    only(
+      "src/runtime/",
+      "src/plan/",
+      "src/machine/",
+      "src/kernel/",
+      "src/spec/",
+      "src/driver\\.ts",
+      "src/error\\.ts",
+    ),
+    only("src/image/", "src/kernel/", "src/spec/", "src/driver\\.ts", "src/error\\.ts"),
+    only(
+      "src/engine/",
+      "src/image/",
+      "src/runtime/",
+      "src/plan/",
+      "src/machine/",
+      "src/kernel/",
+      "src/spec/",
+      "src/driver\\.ts",
+      "src/error\\.ts",
+    ),
+    only(
+      "drivers/",
+      "src/kernel/",
+      "src/machine/",
+      "src/spec/",
+      "src/driver\\.ts",
+      "src/plan/step\\.ts",
+      "src/error\\.ts",
+    ),
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { extensions: [".ts", ".js", ".mjs"] },
+  },
+};
