@@ -1,0 +1,25 @@
+/**
+ * Versions of the runtime specification as documents state them. Not here: our own version (package.json).
+ */
+import * as v from "valibot";
+
+/** The version of the runtime specification that these schemas follow, and that our own documents state. */
+export const OCI_VERSION = "1.3.0";
+
+const semver =
+  /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
+
+/** Any SemVer 2.0.0 version: what a state or a features document may state. */
+export const SpecVersion = v.pipe(
+  v.string(),
+  v.check((version) => semver.test(version), 'must be a semantic version such as "1.3.0"'),
+);
+
+/**
+ * The version of a config.json. Every 1.x is accepted, newer minors and pre-releases (`1.0.2-dev`) included:
+ * unknown properties are ignored, so a newer document is one that asks for things we do not know.
+ */
+export const ConfigVersion = v.pipe(
+  SpecVersion,
+  v.check((version) => version.startsWith("1."), "must be a 1.x version of the runtime specification"),
+);
