@@ -1,0 +1,293 @@
+/**
+ * The contracts of every kind of driver, and the registry they are looked up in.
+ * What lives here: interfaces that a driver (ours or a user's file) implements, and choosing one by probe.
+ * Not here: any driver. A driver imports kernel/, machine/, spec/, plan/step.ts and this file, nothing else.
+ */
+import { type CtrError, fail } from "./error.ts";
+import type { HostStep, InitStep } from "./plan/step.ts";
+import type { LinuxNamespace, LinuxResources } from "./spec/runtime/linux.ts";
+import type { LinuxSeccomp } from "./spec/runtime/seccomp.ts";
+
+/** What the host is, probed once at the edge (runtime/host.ts); a value, so plans are the same on any machine. */
+export interface Host {
+  /** uname -r, and its first two numbers. */
+  readonly kernel: string;
+  readonly kernelVersion: readonly [major: number, minor: number];
+  readonly arch: "x86_64" | "aarch64";
+  readonly uid: number;
+  readonly cgroup: HostCgroup;
+  /** Bounding set of ctr-bun, bit by capability number. */
+  readonly capabilities: bigint;
+  /** Security modules that are active, as in /sys/kernel/security/lsm. */
+  readonly lsm: readonly string[];
+}
+
+/** How control groups are set up (cgroups(7)). */
+export interface HostCgroup {
+  /** `unified`: cgroup2 alone; `hybrid`: v1 controllers and a cgroup2 tree; `legacy`: v1 alone; `none`. */
+  readonly mode: "unified" | "hybrid" | "legacy" | "none";
+  /** Mount point of the cgroup2 tree. */
+  readonly unified: string | undefined;
+  /** v1: controller (or `name=systemd`) to mount point. */
+  readonly controllers: Readonly<Record<string, string>>;
+  /** ctr-bun's own cgroup: controller (`""` for the unified tree) to path, from /proc/self/cgroup. */
+  readonly own: Readonly<Record<string, string>>;
+}
+
+/** Whether a host can carry a driver: if not, why, and what would change that. */
+export type Probe =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly why: string; readonly hint?: string };
+
+/** What all kinds have. */
+export interface Driver {
+  readonly kind: DriverKind;
+  readonly name: string;
+  probe(host: Host): Probe;
+  /** Carries out a {@link import("./plan/step.ts").DriverAction}; may return a descriptor to keep. */
+  act?(call: string, args: unknown, context: ActContext): void;
+}
+
+/** What a driver's action may know of the container being made. */
+export interface ActContext {
+  /** PID of the container's init in ctr-bun's pid namespace; undefined before sync point `pid`. */
+  readonly pid: number | undefined;
+}
+
+// --- cgroup -------------------------------------------------------------------------------------------------------
+
+/** What is asked of a cgroup driver for a new container. */
+export interface CgroupRequest {
+  readonly id: string;
+  /** linux.cgroupsPath as given; undefined: the driver's default, `/ctr-bun/ID` below its own cgroup's root. */
+  readonly cgroupsPath: string | undefined;
+  readonly resources: LinuxResources | undefined;
+  /** Whether the container gets a cgroup namespace of its own. */
+  readonly ownNamespace: boolean;
+}
+
+/** A cgroup driver's part of a plan. */
+export interface CgroupPart {
+  /** Controller (v2: `unified`) to the absolute directory of the container's cgroup. Kept in state.json. */
+  readonly paths: Readonly<Record<string, string>>;
+  /** Host steps before the init starts: directories, limits, opened descriptors. */
+  readonly before: readonly HostStep[];
+  /** Init steps of stage 0 that join the cgroups, using the descriptors that `before` opened. */
+  readonly join: readonly InitStep[];
+  /** Host steps once the pid is known (on v1 the pids limit: before it, clone3 itself would hit it). */
+  readonly atPid: readonly HostStep[];
+  /** Name of the descriptor (opened in `before`) to give to clone3 with CLONE_INTO_CGROUP. */
+  readonly cloneInto: string | undefined;
+  readonly warnings: readonly string[];
+}
+
+/** Joining an existing container's cgroup, for exec. */
+export interface CgroupJoin {
+  readonly before: readonly HostStep[];
+  readonly join: readonly InitStep[];
+  readonly cloneInto: string | undefined;
+}
+
+/** Counters, in runc's `events --stats` shape (the `data` part). */
+export type CgroupStats = Readonly<Record<string, unknown>>;
+
+/** cgroup v1, v2, systemd. `paths` is what {@link CgroupPart.paths} gave, read back from state.json. */
+export interface CgroupDriver extends Driver {
+  readonly kind: "cgroup";
+  plan(request: CgroupRequest, host: Host): CgroupPart;
+  join(paths: Readonly<Record<string, string>>, host: Host, initPid: number): CgroupJoin;
+  update(paths: Readonly<Record<string, string>>, resources: LinuxResources): void;
+  freeze(paths: Readonly<Record<string, string>>): void;
+  thaw(paths: Readonly<Record<string, string>>): void;
+  isFrozen(paths: Readonly<Record<string, string>>): boolean;
+  /** Every process in the cgroup and below it, in ctr-bun's pid namespace. */
+  processes(paths: Readonly<Record<string, string>>): number[];
+  /** Sends a signal to all of them: also to those that fork meanwhile. */
+  killAll(paths: Readonly<Record<string, string>>, signal: number): void;
+  stats(paths: Readonly<Record<string, string>>): CgroupStats;
+  /** How many times a process was killed for memory. */
+  oomKills(paths: Readonly<Record<string, string>>): number;
+  /** Removes the directories (children first), waiting up to 10 s for the last process. Missing ones are fine. */
+  remove(paths: Readonly<Record<string, string>>): void;
+}
+
+// --- seccomp ------------------------------------------------------------------------------------------------------
+
+/** A compiled filter. */
+export interface SeccompProgram {
+  /** struct sock_filter[] (8 bytes each), host byte order. */
+  readonly filter: Uint8Array;
+  /** SECCOMP_FILTER_FLAG_* for seccomp(2). */
+  readonly flags: number;
+  /** Names of calls that get a notify action. */
+  readonly notify: readonly string[];
+  /** Names in the profile that no architecture of it knows. */
+  readonly unknown: readonly string[];
+}
+
+/** Turns linux.seccomp into BPF. */
+export interface SeccompDriver extends Driver {
+  readonly kind: "seccomp";
+  compile(profile: LinuxSeccomp, arch: Host["arch"], kernel: Host["kernelVersion"]): SeccompProgram;
+  /** What a call would get: used to check that the init can still work under the filter. */
+  verdict(program: SeccompProgram, arch: Host["arch"], syscall: string, args?: readonly bigint[]): number;
+  /** ctr-bun's own default profile, given the capabilities that the container has. */
+  defaultProfile(capabilities: readonly string[], arch: Host["arch"]): LinuxSeccomp;
+}
+
+// --- namespace ----------------------------------------------------------------------------------------------------
+
+/** One namespace of a container. */
+export interface NamespacePart {
+  /** CLONE_NEW* for a new one, 0 when it is joined. */
+  readonly cloneFlag: number;
+  readonly before: readonly HostStep[];
+  /** Stage 0: setns into a given one. */
+  readonly join: readonly InitStep[];
+  /** In the child, once the namespaces stand (bringing `lo` up, hostname). */
+  readonly child: readonly InitStep[];
+}
+
+/** What a namespace driver may look at besides its own entry. */
+export interface NamespaceContext {
+  readonly field: string;
+  readonly hostname: string | undefined;
+  readonly domainname: string | undefined;
+  readonly timeOffsets:
+    | Readonly<Record<string, { readonly secs?: number | undefined; readonly nanosecs?: number | undefined }>>
+    | undefined;
+}
+
+/** One kind of namespace. `name` is its type in config.json: `network`, `mount`, ... */
+export interface NamespaceDriver extends Driver {
+  readonly kind: "namespace";
+  plan(namespace: LinuxNamespace, context: NamespaceContext): NamespacePart;
+}
+
+// --- snapshotter --------------------------------------------------------------------------------------------------
+
+/** A mount(2) that makes a snapshot visible. */
+export interface SnapshotMount {
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+/** `committed`: a read-only layer that can be a parent; `active`: writable; `view`: read-only, not a parent. */
+export type SnapshotKind = "committed" | "active" | "view";
+
+/** One snapshot. */
+export interface SnapshotInfo {
+  readonly key: string;
+  readonly kind: SnapshotKind;
+  readonly parent: string | undefined;
+}
+
+/** Bytes and inodes of a snapshot alone, without its parents. */
+export interface SnapshotUsage {
+  readonly bytes: number;
+  readonly inodes: number;
+}
+
+/**
+ * Keeps root file systems in layers. The life cycle is containerd's: `prepare` gives a writable snapshot over a
+ * committed parent; layers are unpacked into what `mounts` shows; `commit` makes it a read-only layer under a new
+ * key (a chain ID), atomically: a snapshot is committed whole or not at all. Several processes work on one root at
+ * the same time. A key never becomes a path without being checked or hashed.
+ */
+export interface Snapshotter extends Driver {
+  readonly kind: "snapshotter";
+  stat(key: string): SnapshotInfo | undefined;
+  usage(key: string): SnapshotUsage;
+  prepare(key: string, parent: string | undefined): SnapshotMount[];
+  view(key: string, parent: string | undefined): SnapshotMount[];
+  mounts(key: string): SnapshotMount[];
+  /** Directory to unpack a prepared snapshot's layer into, with whiteouts as the driver wants them, if it has one. */
+  upper(key: string): string | undefined;
+  commit(name: string, key: string): void;
+  /** Refused while another snapshot has it as its parent. */
+  remove(key: string): void;
+  walk(visit: (info: SnapshotInfo) => void): void;
+}
+
+/** A snapshotter works below a directory of its own: the built-in and a user's file give a function of it. */
+export interface SnapshotterFactory extends Driver {
+  readonly kind: "snapshotter-factory";
+  open(root: string): Snapshotter;
+}
+
+// --- registry -----------------------------------------------------------------------------------------------------
+
+export type DriverKind = "cgroup" | "seccomp" | "namespace" | "snapshotter" | "snapshotter-factory";
+
+/** Kind of a driver to its contract. */
+export interface DriverKinds {
+  readonly cgroup: CgroupDriver;
+  readonly seccomp: SeccompDriver;
+  readonly namespace: NamespaceDriver;
+  readonly "snapshotter-factory": SnapshotterFactory;
+}
+
+/** A driver that is not loaded before it is looked up. */
+export interface DriverEntry {
+  readonly kind: keyof DriverKinds;
+  readonly name: string;
+  load(): Driver;
+}
+
+/** Drivers by kind and name. A later one of the same kind and name takes the place of an earlier one. */
+export interface DriverRegistry {
+  add(entry: DriverEntry): void;
+  get<K extends keyof DriverKinds>(kind: K, name: string): DriverKinds[K];
+  /** The first one of that kind (user's first, then in order of registration) whose probe says yes. */
+  choose<K extends keyof DriverKinds>(kind: K, host: Host): DriverKinds[K];
+  names(kind: keyof DriverKinds): string[];
+}
+
+/** An empty registry. */
+export function createRegistry(): DriverRegistry {
+  const entries: DriverEntry[] = [];
+  const loaded = new Map<DriverEntry, Driver>();
+  function load<K extends keyof DriverKinds>(entry: DriverEntry): DriverKinds[K] {
+    let driver = loaded.get(entry);
+    if (driver === undefined) {
+      driver = entry.load();
+      loaded.set(entry, driver);
+    }
+    return driver as DriverKinds[K];
+  }
+  return {
+    add(entry) {
+      const same = entries.findIndex((other) => other.kind === entry.kind && other.name === entry.name);
+      if (same >= 0) entries.splice(same, 1);
+      entries.push(entry);
+    },
+    get(kind, name) {
+      const entry = entries.find((other) => other.kind === kind && other.name === name);
+      if (entry === undefined) throw noDriver(kind, name, this.names(kind));
+      return load(entry);
+    },
+    choose(kind, host) {
+      const reasons: string[] = [];
+      for (const entry of entries.filter((other) => other.kind === kind)) {
+        const driver = load<typeof kind>(entry);
+        const probe = driver.probe(host);
+        if (probe.ok) return driver;
+        reasons.push(`${entry.name}: ${probe.why}${probe.hint === undefined ? "" : ` (${probe.hint})`}`);
+      }
+      throw fail({
+        code: "NO_DRIVER",
+        message: `no ${kind} driver works on this host: ${reasons.join("; ")}`,
+      });
+    },
+    names: (kind) => entries.filter((entry) => entry.kind === kind).map((entry) => entry.name),
+  };
+}
+
+function noDriver(kind: string, name: string, names: readonly string[]): CtrError {
+  return fail({
+    code: "NO_DRIVER",
+    message: `there is no ${kind} driver named ${JSON.stringify(name)}`,
+    hint: `known: ${names.join(", ") || "none"}; a driver of your own is given with --driver FILE`,
+  });
+}

@@ -1,0 +1,167 @@
+/**
+ * The shapes of a plan: what will be done, in order, as data. A plan does nothing by itself.
+ * What lives here: types only, so that drivers may give their part of a plan. Not here: who makes plans
+ * (plan/), who writes the init's program (machine/), who carries plans out (runtime/).
+ */
+import type { Hook } from "../spec/runtime/hooks.ts";
+
+/**
+ * A descriptor that ctr-bun opens and the init inherits, by name: `report`, `cgroup.memory`, `ns.net`.
+ * Opened by an {@link OpenAction}, or by the executor itself (`report`, `start`, `state`).
+ */
+export interface FdArg {
+  readonly fd: string;
+}
+/** The 8 bytes kept in the named slot. */
+export interface SlotArg {
+  readonly slot: string;
+}
+/** The address of the named slot or buffer, `offset` bytes in. */
+export interface AddressArg {
+  readonly at: string;
+  readonly offset?: number;
+}
+/** The address of a copy of these bytes (8-byte aligned). */
+export interface BytesArg {
+  readonly bytes: Uint8Array;
+}
+/** The address of an array of 8-byte words: argv, or a struct that holds pointers. */
+export interface WordsArg {
+  readonly words: readonly Arg[];
+}
+/** The address of the row that carries this label. */
+export interface LabelArg {
+  readonly label: string;
+}
+/**
+ * An argument of a row. A string is the address of its bytes and a NUL. `FdArg` inside `words` or as an argument
+ * is the descriptor's number.
+ */
+export type Arg = number | bigint | string | FdArg | SlotArg | AddressArg | BytesArg | WordsArg | LabelArg;
+
+/**
+ * One row of the init's program (docs/machine.md). `call` is the name of a system call, or a pseudo call:
+ * `test` compares `(args[0] & args[1]) == args[2]` and gives 0 when they are equal, else 1;
+ * `fail` reports the errno in args[0] (negative, as stored by a failed call) as a failure of the row at args[1].
+ */
+export interface Row {
+  readonly call: string;
+  readonly args: readonly Arg[];
+  /** Slot that keeps the result (8 bytes), or a place inside a buffer. */
+  readonly store?: string | AddressArg;
+  /** The one errno that does not end the init; `any` allows every one. */
+  readonly allow?: string;
+  /** Label to go to on the errno in `allow`; without it, the next row. */
+  readonly onError?: string;
+  /** Label to go to when the result is 0; without it, the next row. */
+  readonly onZero?: string;
+  /** Name under which other rows go to this one. */
+  readonly label?: string;
+}
+
+/** Points at which the init waits for ctr-bun (docs/machine.md). */
+export type SyncPoint = "maps" | "pid" | "mounts" | "created";
+
+interface StepBase {
+  /** Path of the property of config.json that asks for this: `mounts[3]`, `linux.resources.memory.limit`. */
+  readonly field: string;
+  /** What it does, for people: `mount proc at /proc`. */
+  readonly about: string;
+}
+
+/** Rows that the init carries out. */
+export interface InitStep extends StepBase {
+  readonly on: "init";
+  readonly rows: readonly Row[];
+  /** Buffers that the rows use, by name: their size in bytes, zeroed. */
+  readonly buffers?: Readonly<Record<string, number>>;
+  /** This step ends with the init waiting for ctr-bun at this point. */
+  readonly sync?: SyncPoint;
+  /** What a person may do when a row fails with this errno: `{ EPERM: "..." }`. */
+  readonly hints?: Readonly<Record<string, string>>;
+  /** The path that the step is about, for messages. */
+  readonly path?: string;
+}
+
+/** Makes a directory; one that this made is removed when the plan is undone. An existing one is kept. */
+export interface MkdirAction {
+  readonly do: "mkdir";
+  readonly path: string;
+  readonly mode: number;
+}
+/** One write(2) of `data` to an existing file. */
+export interface WriteAction {
+  readonly do: "write";
+  readonly path: string;
+  readonly data: string;
+  /** Errnos that are no error here, with the reason in `about`. */
+  readonly allow?: readonly string[];
+}
+/** Opens what the init inherits under the name `as`. `flags` are those of open(2), O_CLOEXEC is added. */
+export interface OpenAction {
+  readonly do: "open";
+  readonly as: string;
+  readonly path: string;
+  readonly flags: number;
+}
+/** Writes uid_map or gid_map of the init (user_namespaces(7)); only at the sync point `maps`. */
+export interface IdMapAction {
+  readonly do: "id-map";
+  readonly file: "uid_map" | "gid_map";
+  readonly map: readonly { readonly containerID: number; readonly hostID: number; readonly size: number }[];
+}
+/** Runs hooks in the runtime namespace, in order; from the sync point `pid` on. */
+export interface HooksAction {
+  readonly do: "hooks";
+  readonly name: "prestart" | "createRuntime";
+  readonly hooks: readonly Hook[];
+}
+/** Sets a resource limit of the init (prlimit(2)); from the sync point `pid` on. */
+export interface PrlimitAction {
+  readonly do: "prlimit";
+  readonly resource: number;
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+/** Calls `act(call, args)` of the driver of that kind and name: what only the driver knows how to do. */
+export interface DriverAction {
+  readonly do: "driver";
+  readonly kind: string;
+  readonly name: string;
+  readonly call: string;
+  /** Plain data. */
+  readonly args: unknown;
+}
+/** Everything that ctr-bun itself can be asked to do for a container. */
+export type HostAction =
+  | MkdirAction
+  | WriteAction
+  | OpenAction
+  | IdMapAction
+  | HooksAction
+  | PrlimitAction
+  | DriverAction;
+
+/** What ctr-bun itself carries out: before the init starts, or while it waits at a sync point. */
+export interface HostStep extends StepBase {
+  readonly on: "host";
+  readonly action: HostAction;
+  readonly hints?: Readonly<Record<string, string>>;
+}
+
+/**
+ * A step of a plan. Order is literal: host steps that stand after an init step with `sync` are carried out while
+ * the init waits there.
+ */
+export type Step = InitStep | HostStep;
+
+/** A whole plan. */
+export interface Plan {
+  readonly steps: readonly Step[];
+  /** Paths of the container's cgroup, for state.json: controller (or `unified`) to absolute directory. */
+  readonly cgroupPaths: Readonly<Record<string, string>>;
+  /** Name of the cgroup driver that made them. */
+  readonly cgroupDriver: string | undefined;
+  /** Things a person should know: what was ignored, and why. */
+  readonly warnings: readonly string[];
+}
