@@ -142,7 +142,7 @@ export function tryWriteFile(path: string, text: string, dirfd: number = AT_FDCW
   const bytes = new TextEncoder().encode(text);
   const result = sys("write", fd, bytes, bytes.byteLength);
   close(fd);
-  return result < 0 ? result : 0;
+  return Math.min(result, 0);
 }
 
 /** As {@link tryWriteFile}, throwing. */

@@ -5,7 +5,7 @@
  * libc's syscall() reports through errno, which other code on the thread may overwrite before JavaScript reads it.
  * So a page of our own machine code (trampoline-*.s) is mapped once, and called with linkSymbols.
  */
-import { dlopen, linkSymbols, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
+import { dlopen, FFIType, linkSymbols, type Pointer, ptr, toArrayBuffer } from "bun:ffi";
 import { SYSCALLS, type Syscall } from "./syscalls.ts";
 
 /** What a system call takes: a number, or memory whose address is meant. `null` is 0. */
@@ -31,30 +31,21 @@ const PAGE = 65536;
 type Entry = (nr: number, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown) => number;
 
 function link(): Entry {
-  const args = ["i64_fast", "ptr", "ptr", "i64_fast", "i64_fast", "i64_fast", "i64_fast"] as const;
-  const libc = dlopen("libc.so.6", { syscall: { args, returns: "ptr" } }).symbols;
-  const column = arm ? 1 : 0;
-  const page = libc.syscall(
-    SYSCALLS.mmap[column],
-    null,
-    PAGE as Pointer,
-    PROT_READ_WRITE,
-    MAP_PRIVATE_ANONYMOUS,
-    -1,
-    0,
-  );
+  const { ptr: pointer, i32, i64_fast } = FFIType;
+  const args = [i32, pointer, pointer, i32, i32, i32, i32] as const;
+  const libc = dlopen("libc.so.6", { syscall: { args, returns: pointer } }).symbols;
+  const nr = arm ? 1 : 0;
+  const size = PAGE as Pointer;
+  const page = libc.syscall(SYSCALLS.mmap[nr], null, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   if (page === null || page < 4096) throw new Error("no memory for the system call trampoline");
   const code = Buffer.from(arm ? TRAMPOLINES.aarch64 : TRAMPOLINES.x86_64, "base64");
   new Uint8Array(toArrayBuffer(page, 0, PAGE)).set(code);
-  if (libc.syscall(SYSCALLS.mprotect[column], page, PAGE as Pointer, PROT_READ_EXEC, 0, 0, 0) !== null) {
+  if (libc.syscall(SYSCALLS.mprotect[nr], page, size, PROT_READ_EXEC, 0, 0, 0) !== null) {
     throw new Error("this kernel does not let memory become executable (a security module forbids it)");
   }
-  const entry = {
-    ptr: page,
-    args: ["i32", "ptr", "ptr", "ptr", "ptr", "ptr", "ptr"],
-    returns: "i64_fast",
-  } as const;
-  return linkSymbols({ entry }).symbols.entry as unknown as Entry;
+  const seven = [i32, pointer, pointer, pointer, pointer, pointer, pointer] as const;
+  const linked = linkSymbols({ entry: { ptr: page, args: seven, returns: i64_fast } });
+  return linked.symbols.entry as unknown as Entry;
 }
 
 const entry = link();
