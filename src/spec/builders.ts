@@ -41,6 +41,14 @@ export function optionalText<const T extends v.GenericSchema>(wrapped: T): v.Opt
   return absentWhen(v.optional(wrapped), (value) => value === null || value === "");
 }
 
+/** Like {@link optional}, with a value that stands in for the property that was left out. */
+export function defaulted<const T extends v.GenericSchema, const D extends v.InferInput<T>>(
+  wrapped: T,
+  value: D,
+): v.OptionalSchema<T, D> {
+  return absentWhen(v.optional(wrapped, value) as v.OptionalSchema<T, D>, (input) => input === null);
+}
+
 /** Says what is wrong, and below which keys of the value that the rule is about. */
 export type Complain = (message: string, ...keys: (string | number)[]) => void;
 

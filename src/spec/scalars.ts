@@ -3,7 +3,7 @@
  * Not here: objects and lists (builders.ts), or values that only images have (image/).
  */
 import * as v from "valibot";
-import { lazy } from "./builders.ts";
+import { lazy, map } from "./builders.ts";
 
 /** Any string, NUL bytes included: for what never reaches the kernel, like annotations. */
 export const PlainText = v.string();
@@ -28,7 +28,7 @@ export const Flag = v.boolean();
 export const TextList = v.array(Text);
 
 /** `map[string]string` of the specs: annotations, labels. */
-export const TextMap = lazy(() => v.record(v.string(), v.string()));
+export const TextMap = lazy(() => map(PlainText));
 
 /** int32 of the specs. */
 export const Int32 = integer(-2147483648, 2147483647);

@@ -3,7 +3,7 @@
  * Not here: scheduling (scheduling.ts); which capabilities exist (kernel).
  */
 import * as v from "valibot";
-import { lazy, object, optional, optionalText, rule } from "../builders.ts";
+import { defaulted, lazy, object, optional, optionalText, rule } from "../builders.ts";
 import {
   AbsolutePath,
   Flag,
@@ -52,8 +52,8 @@ export type Rlimit = v.InferOutput<typeof Rlimit>;
 /** IDs in the container's user namespace. Left out, they are 0, as in runc. `umask` in decimal. */
 export const User = lazy(() =>
   object({
-    uid: v.optional(UserId, 0),
-    gid: v.optional(UserId, 0),
+    uid: defaulted(UserId, 0),
+    gid: defaulted(UserId, 0),
     umask: optional(Uint32),
     additionalGids: optional(v.array(UserId)),
     username: optionalText(PlainText),
@@ -99,7 +99,7 @@ export const Process = lazy(() =>
   object({
     terminal: optional(Flag),
     consoleSize: optional(ConsoleSize),
-    user: v.optional(User, { uid: 0, gid: 0 }),
+    user: defaulted(User, { uid: 0, gid: 0 }),
     args: Arguments,
     env: optional(TextList),
     cwd: AbsolutePath,

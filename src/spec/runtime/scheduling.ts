@@ -3,7 +3,7 @@
  * (config.md, "Linux Process"). Not here: cgroup CPU limits (resources.ts).
  */
 import * as v from "valibot";
-import { lazy, object, optional, optionalText, rule } from "../builders.ts";
+import { defaulted, lazy, object, optional, optionalText, rule } from "../builders.ts";
 import { Int32, integer, Uint64 } from "../scalars.ts";
 
 /** A list of CPUs or NUMA nodes as in cpuset(7): `0-3,7`. Whether they exist is for the kernel to say. */
@@ -64,7 +64,7 @@ export type Scheduler = v.InferOutput<typeof Scheduler>;
 export const IoPriority = lazy(() =>
   object({
     class: v.picklist(["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"]),
-    priority: v.optional(integer(0, 7), 0),
+    priority: defaulted(integer(0, 7), 0),
   }),
 );
 export type IoPriority = v.InferOutput<typeof IoPriority>;
