@@ -1,0 +1,34 @@
+/**
+ * What a pull tells while it works: events, and an aggregator that thins them out for whoever draws them.
+ * Not here: drawing (cli/progress.ts).
+ */
+
+/** What is happening to one layer. `waiting` also while another process fetches it. */
+export type LayerStatus = "waiting" | "downloading" | "downloaded" | "unpacking" | "done" | "exists";
+
+/** One event of a pull. Sizes in bytes. */
+export type ProgressEvent =
+  /** What a name was found to be: the digest it stands for, and the layers to come, lowest first. */
+  | {
+      readonly kind: "resolved";
+      readonly name: string;
+      readonly digest: string;
+      readonly platform: string;
+      readonly layers: readonly { readonly digest: string; readonly size: number }[];
+    }
+  /** `done` of `total` bytes have come; when unpacking, have been read by the unpacker. */
+  | {
+      readonly kind: "layer";
+      /** Index in the manifest. */
+      readonly layer: number;
+      readonly digest: string;
+      readonly status: LayerStatus;
+      readonly done: number;
+      readonly total: number;
+    }
+  /** A request is tried again: why, and in how many milliseconds. */
+  | { readonly kind: "retry"; readonly message: string; readonly delay: number }
+  /** Something a person should know; the pull goes on. */
+  | { readonly kind: "warning"; readonly message: string };
+
+export type Progress = (event: ProgressEvent) => void;
