@@ -1,0 +1,146 @@
+/**
+ * Processes: starting a program from a memfd, waiting, signals to them, limits, signal masks.
+ * Not here: what the program does (machine/).
+ */
+
+import { callError, check } from "./check.ts";
+import { AT_EMPTY_PATH, F_DUPFD_CLOEXEC, F_SETFD, FD_CLOEXEC, SIG_SETMASK, WNOHANG } from "./constants.ts";
+import { ERRNO } from "./errno.ts";
+import { cString, viewOf } from "./memory.ts";
+import { addressOf, SPAWN_HEADER, SPAWN_ROW, spawnTable, sys, syscallNumber } from "./raw.ts";
+
+/** What a spawned program gets. */
+export interface SpawnRequest {
+  /** Descriptor of the program's file (a memfd). */
+  readonly program: number;
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  /** Descriptors of ours that become 0, 1 and 2. */
+  readonly stdio: readonly [number, number, number];
+  /** Descriptors of ours that the program inherits under the same number. */
+  readonly inherit: readonly number[];
+}
+
+const SIGNALS = 64;
+const SIGKILL = 9;
+const SIGSTOP = 19;
+const NO_SIGNALS = new Uint8Array(8);
+const ALL_SIGNALS = new Uint8Array(8).fill(0xff);
+
+/** Addresses of C strings, ending in 0; `keep` holds the memory alive. */
+function pointers(texts: readonly string[], keep: Uint8Array[]): Uint8Array {
+  const table = new BigUint64Array(texts.length + 1);
+  texts.forEach((text, index) => {
+    const bytes = cString(text);
+    keep.push(bytes);
+    table[index] = BigInt(addressOf(bytes));
+  });
+  const bytes = new Uint8Array(table.buffer);
+  keep.push(bytes);
+  return bytes;
+}
+
+/**
+ * Starts a program in a child that shares our memory until it executes (as vfork), with every signal at its
+ * default and unblocked, and no descriptor but those named. Returns its pid.
+ */
+export function spawn(request: SpawnRequest): number {
+  const keep: Uint8Array[] = [];
+  const rows: (readonly number[])[] = [];
+  const action = new Uint8Array(32);
+  const sigaction = syscallNumber("rt_sigaction");
+  for (let signal = 1; signal <= SIGNALS; signal++) {
+    if (signal !== SIGKILL && signal !== SIGSTOP) rows.push([sigaction, signal, addressOf(action), 0, 8]);
+  }
+  rows.push([syscallNumber("rt_sigprocmask"), SIG_SETMASK, addressOf(NO_SIGNALS), 0, 8]);
+  // A source that an earlier row would overwrite is moved out of the way first.
+  const dup3 = syscallNumber("dup3");
+  const sources = request.stdio.map((fd, target) => {
+    if (fd >= 3 || fd === target) return { fd, spare: false };
+    return { fd: check(sys("fcntl", fd, F_DUPFD_CLOEXEC, 3), { syscall: "fcntl" }), spare: true };
+  });
+  sources.forEach(({ fd }, target) => {
+    if (fd === target) rows.push([syscallNumber("fcntl"), fd, F_SETFD, 0]);
+    else rows.push([dup3, fd, target, 0]);
+  });
+  for (const fd of request.inherit) rows.push([syscallNumber("fcntl"), fd, F_SETFD, 0]);
+  const empty = cString("");
+  const argv = pointers(request.argv, keep);
+  const env = pointers(request.env, keep);
+  keep.push(empty);
+  rows.push([
+    syscallNumber("execveat"),
+    request.program,
+    addressOf(empty),
+    addressOf(argv),
+    addressOf(env),
+    AT_EMPTY_PATH,
+  ]);
+
+  const table = new Uint8Array(SPAWN_HEADER + rows.length * SPAWN_ROW);
+  const numbers = new BigInt64Array(table.buffer);
+  rows.forEach((row, index) => {
+    const at = (SPAWN_HEADER + index * SPAWN_ROW) / 8;
+    for (let i = 0; i < row.length; i++) numbers[at + i] = BigInt(row[i] ?? 0);
+  });
+  const previous = new Uint8Array(8);
+  sys("rt_sigprocmask", SIG_SETMASK, ALL_SIGNALS, previous, 8);
+  const pid = spawnTable(table);
+  sys("rt_sigprocmask", SIG_SETMASK, previous, null, 8);
+  for (const source of sources) if (source.spare) sys("close", source.fd);
+  check(pid, { syscall: "clone", message: "cannot start the container's init" });
+  const errno = Number(numbers[1] ?? 0n);
+  if (errno === 0 || keep.length === 0) return pid;
+  waitPid(pid);
+  throw callError(errno, { syscall: "execveat", message: "cannot start the container's init" });
+}
+
+/** How a process ended. `code` is as shells see it: 128 and the signal's number for a signal. */
+export interface Ending {
+  readonly code: number;
+  readonly signal: number | undefined;
+}
+
+/** wait4(2) for one child, blocking unless `noHang`; undefined: still running, or not our child. */
+export function waitPid(pid: number, noHang = false): Ending | undefined {
+  const status = new Uint8Array(4);
+  let result: number;
+  do result = sys("wait4", pid, status, noHang ? WNOHANG : 0, null);
+  while (result === -ERRNO.EINTR);
+  if (result <= 0) return undefined;
+  const word = viewOf(status).getUint32(0, true);
+  const signal = word & 0x7f;
+  return signal === 0 ? { code: (word >> 8) & 0xff, signal: undefined } : { code: 128 + signal, signal };
+}
+
+/** pidfd_open(2); the descriptor or -errno. */
+export function tryPidfd(pid: number): number {
+  return sys("pidfd_open", pid, 0);
+}
+
+/** kill(2); 0 or -errno. */
+export function tryKill(pid: number, signal: number): number {
+  return sys("kill", pid, signal);
+}
+
+/** A resource limit of a process (0: our own), as prlimit(2) gives it. */
+export function getLimit(pid: number, resource: number): { soft: bigint; hard: bigint } {
+  const limit = new Uint8Array(16);
+  check(sys("prlimit64", pid, resource, null, limit), { syscall: "prlimit64" });
+  const view = viewOf(limit);
+  return { soft: view.getBigUint64(0, true), hard: view.getBigUint64(8, true) };
+}
+
+/** Sets a resource limit of a process; 0 or -errno. */
+export function trySetLimit(pid: number, resource: number, soft: bigint, hard: bigint): number {
+  const limit = new Uint8Array(16);
+  const view = viewOf(limit);
+  view.setBigUint64(0, soft, true);
+  view.setBigUint64(8, hard, true);
+  return sys("prlimit64", pid, resource, limit, null);
+}
+
+/** Sets or clears close-on-exec. */
+export function setCloexec(fd: number, on: boolean): void {
+  check(sys("fcntl", fd, F_SETFD, on ? FD_CLOEXEC : 0), { syscall: "fcntl" });
+}

@@ -1,0 +1,112 @@
+/** Unix sockets: pairs, listening and connecting by path, messages with descriptors. */
+import { fail } from "../error.ts";
+import { check } from "./check.ts";
+import {
+  AF_UNIX,
+  MSG_CMSG_CLOEXEC,
+  MSG_NOSIGNAL,
+  SCM_RIGHTS,
+  SOCK_CLOEXEC,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "./constants.ts";
+import { ERRNO } from "./errno.ts";
+import { viewOf, words32 } from "./memory.ts";
+import { addressOf, sys } from "./raw.ts";
+
+/** Two connected SOCK_SEQPACKET sockets. */
+export function socketPair(): [number, number] {
+  const pair = new Uint8Array(8);
+  check(sys("socketpair", AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), { syscall: "socketpair" });
+  const view = viewOf(pair);
+  return [view.getInt32(0, true), view.getInt32(4, true)];
+}
+
+/** struct sockaddr_un (unix(7)): at most 107 bytes of path. */
+function unixAddress(path: string): Uint8Array {
+  const bytes = new TextEncoder().encode(path);
+  if (bytes.byteLength > 107) {
+    throw fail({ code: "INVALID_ARGUMENT", message: `socket path longer than 107 bytes`, path });
+  }
+  const address = new Uint8Array(2 + bytes.byteLength + 1);
+  address[0] = AF_UNIX;
+  address.set(bytes, 2);
+  return address;
+}
+
+/** A listening socket at `path`. For a path that is too long, give `/proc/self/fd/DIRFD/name`. */
+export function listenUnix(path: string, backlog = 1): number {
+  const fd = check(sys("socket", AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), { syscall: "socket" });
+  const address = unixAddress(path);
+  const bound = sys("bind", fd, address, address.byteLength);
+  if (bound < 0) sys("close", fd);
+  check(bound, { syscall: "bind", path });
+  check(sys("listen", fd, backlog), { syscall: "listen", path });
+  return fd;
+}
+
+/** Connects to a unix socket; the descriptor or -errno. */
+export function tryConnectUnix(path: string, stream = false): number {
+  const type = stream ? SOCK_STREAM : SOCK_SEQPACKET;
+  const fd = check(sys("socket", AF_UNIX, type | SOCK_CLOEXEC, 0), { syscall: "socket" });
+  const address = unixAddress(path);
+  let result: number;
+  do result = sys("connect", fd, address, address.byteLength);
+  while (result === -ERRNO.EINTR);
+  if (result < 0) {
+    sys("close", fd);
+    return result;
+  }
+  return fd;
+}
+
+/** A message, and a descriptor that came with it. `length` 0: the other side is gone. */
+export interface Message {
+  readonly length: number;
+  readonly fd: number | undefined;
+}
+
+const CONTROL = 24;
+
+/** struct msghdr, with its iovec and control buffer (recvmsg(2), cmsg(3)). Kept by the caller during the call. */
+function messageHeader(data: Uint8Array, control: Uint8Array | undefined) {
+  const iovec = new Uint8Array(16);
+  const iov = viewOf(iovec);
+  iov.setBigUint64(0, BigInt(addressOf(data)), true);
+  iov.setBigUint64(8, BigInt(data.byteLength), true);
+  const header = new Uint8Array(56);
+  const view = viewOf(header);
+  view.setBigUint64(16, BigInt(addressOf(iovec)), true);
+  view.setBigUint64(24, 1n, true);
+  if (control !== undefined) {
+    view.setBigUint64(32, BigInt(addressOf(control)), true);
+    view.setBigUint64(40, BigInt(control.byteLength), true);
+  }
+  return { header, iovec, view };
+}
+
+/** recvmsg(2) with room for one descriptor; a negative `length` is -errno. Restarted on EINTR. */
+export function receive(fd: number, data: Uint8Array, flags = 0): Message {
+  const control = new Uint8Array(CONTROL);
+  const { header, view, iovec } = messageHeader(data, control);
+  let length: number;
+  do {
+    view.setBigUint64(40, BigInt(CONTROL), true);
+    length = sys("recvmsg", fd, header, MSG_CMSG_CLOEXEC | flags);
+  } while (length === -ERRNO.EINTR && iovec.byteLength > 0);
+  if (length < 0 || view.getBigUint64(40, true) < 20n) return { length, fd: undefined };
+  const rights = viewOf(control);
+  const isRights = rights.getInt32(8, true) === SOL_SOCKET && rights.getInt32(12, true) === SCM_RIGHTS;
+  return { length, fd: isRights ? rights.getInt32(16, true) : undefined };
+}
+
+/** Sends bytes and a descriptor (SCM_RIGHTS). */
+export function sendDescriptor(socket: number, data: Uint8Array, fd: number): void {
+  const control = new Uint8Array(CONTROL);
+  control.set(words32(20, 0, SOL_SOCKET, SCM_RIGHTS, fd));
+  const { header, iovec } = messageHeader(data, control);
+  const sent = sys("sendmsg", socket, header, MSG_NOSIGNAL);
+  check(sent, { syscall: "sendmsg" });
+  if (iovec.byteLength === 0) throw fail({ code: "INTERNAL", message: "unreachable" });
+}

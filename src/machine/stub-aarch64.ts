@@ -1,0 +1,6 @@
+/** Assembled stub-aarch64.s, base64. The bytes alone: what they do stands in the source. */
+export const STUB_AARCH64 =
+  "FAiCUhQMoHLzAxSqaAJAeWkKQDlghkCpYo5BqWSWQqlJAAA2AABA+UkACDYhAED5SQAQNkIAQPlJABg2YwBA+UkAIDaEAED5SQAo" +
+  "NqUAQPnK/59SHwEKawIDAFQBAADUaQZAuUkAADQgAQD5oAAAtB/8P7HiAABUcwIBkeT//xdpPkC5qf//NPMDCarg//8X4AMAS2kO" +
+  "QDk//QNxYAAAVB8ACWsBAQBUaTpAuWn+/zTzAwmq1v//FyECAFTgAwBL8wMBKnMCFMtz/kbTaQCAUukDvinzCwC5gAJc+OEDAJGC" +
+  "AYDSCAiA0gEAANQgAIDSyAuA0gEAANQAACDUAAABih8AAuvgB5+a1v//Fw==";

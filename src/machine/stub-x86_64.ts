@@ -1,0 +1,6 @@
+/** Assembled stub-x86_64.s, base64. The bytes alone: what they do stands in the source. */
+export const STUB_X86_64 =
+  "u0AQYAAPtwMPtmsCSIt7CED2xQF0A0iLP0iLcxBA9sUCdANIizZIi1MYQPbFBHQDSIsSTItTIED2xQh0A02LEkyLQyhA9sUQdANN" +
+  "iwBMi0swQPbFIHQDTYsJPf7/AABzRw8Fi0sEZ+MDSIkBSIXAdA5IPQHw//9zE0iDw0DrhotLPGfj9InL6Xn////32A+2SwOA+f90" +
+  "BDnIdRWLSzhn49iJy+ld////dT6J+PfYifOB60AQYADB6wZTSMHgIEiDyANQSIs8JQAQYABIiea6DAAAALgBAAAADwW/AQAAALjn" +
+  "AAAADwUPC0gh9zHASDnXD5XA6Wv///8=";
