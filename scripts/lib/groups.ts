@@ -1,0 +1,137 @@
+// The groups of tests: what each needs, how long it may take, and how one is run and counted under `bun test`.
+// What is in them lives in test/.
+
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { leftBehind, look, marker } from "./leftovers.ts";
+
+export type Group = {
+  name: string;
+  about: string;
+  needs: readonly ("images" | "vm")[];
+  /** Milliseconds for one test, and seconds for the whole group, after which it is ended. */
+  testTimeout: number;
+  timeout: number;
+  /** Minutes that the group should take; more is told, and is not a failure. */
+  budget: number;
+};
+
+export const groups: readonly Group[] = [
+  {
+    name: "unit",
+    about: "no capabilities, nothing but the source",
+    needs: [],
+    testTimeout: 20_000,
+    timeout: 300,
+    budget: 1,
+  },
+  {
+    name: "host",
+    about: "containers on this kernel",
+    needs: ["images"],
+    testTimeout: 60_000,
+    timeout: 600,
+    budget: 2,
+  },
+  {
+    name: "interop",
+    about: "real peers: registry, skopeo, umoci, runc, crun, podman",
+    needs: ["images"],
+    testTimeout: 180_000,
+    timeout: 900,
+    budget: 4,
+  },
+  {
+    name: "vm",
+    about: "a kernel of its own with pure cgroup v2, in qemu",
+    needs: ["images", "vm"],
+    testTimeout: 240_000,
+    timeout: 900,
+    budget: 3,
+  },
+];
+
+export type Counts = { passed: number; failed: number; skipped: number };
+
+/** Reads the numbers that `bun test` ends with; undefined where it did not get that far. */
+export function counts(output: string): Counts | undefined {
+  const number = (what: string): number =>
+    Number(output.match(new RegExp(`^ *(\\d+) ${what}$`, "m"))?.[1] ?? 0);
+  if (!/^Ran \d+ tests? across \d+ files?/m.test(output)) return undefined;
+  return { passed: number("pass"), failed: number("fail"), skipped: number("skip") + number("todo") };
+}
+
+/** Passes a stream on as it comes, and returns all of it. */
+async function tee(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let all = "";
+  for await (const chunk of stream) {
+    process.stdout.write(chunk);
+    all += decoder.decode(chunk, { stream: true });
+  }
+  return all;
+}
+
+/** Ends a whole process group, first politely. */
+async function endGroup(pid: number, exited: Promise<number>): Promise<void> {
+  const signal = (name: NodeJS.Signals): void => {
+    try {
+      process.kill(-pid, name);
+    } catch {
+      // It has ended meanwhile.
+    }
+  };
+  signal("SIGTERM");
+  await Promise.race([exited, Bun.sleep(3000)]);
+  signal("SIGKILL");
+}
+
+/** Runs one group and prints its failures, and what it left behind, which counts as one more. */
+export async function runGroup(root: string, group: Group, filter: string | undefined): Promise<Counts> {
+  const folder = `test/${group.name}`;
+  if (!existsSync(join(root, folder))) {
+    console.log(`${folder} does not exist`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const temporary = join(root, "build/tmp");
+  mkdirSync(temporary, { recursive: true });
+  const run = crypto.randomUUID();
+  const then = look(run);
+  const test = [process.execPath, "test", `./${folder}`, "--only-failures", `--timeout=${group.testTimeout}`];
+  if (filter !== undefined) test.push("-t", filter);
+  // A unit test gets by without root; uid 0 without capabilities can still read a clone below /root.
+  const asRoot = process.getuid?.() === 0;
+  const without =
+    group.name === "unit" && asRoot ? ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] : [];
+  const child = Bun.spawn([...without, ...test], {
+    cwd: root,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    detached: true,
+    env: { ...process.env, [marker]: run, NO_COLOR: "1" },
+  });
+  const stop = (): void => void endGroup(child.pid, child.exited);
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    stop();
+  }, group.timeout * 1000);
+  const output = (await Promise.all([tee(child.stdout), tee(child.stderr)])).join("\n");
+  const code = await child.exited;
+  clearTimeout(timer);
+  process.off("SIGINT", stop).off("SIGTERM", stop);
+
+  const result = counts(output) ?? { passed: 0, failed: 0, skipped: 0 };
+  if (timedOut) console.log(`${group.name}: ended after ${group.timeout} s`);
+  const nothingMatched = filter !== undefined && /^ *\d+ filtered out$/m.test(output) && result.passed === 0;
+  if (code !== 0 && result.failed === 0 && !nothingMatched) {
+    console.log(`${group.name}: bun test ended with exit code ${code} and counted no failure`);
+    result.failed += 1;
+  }
+  const left = await leftBehind(then, run);
+  for (const thing of left) console.log(`left behind: ${thing}`);
+  if (left.length > 0) result.failed += 1;
+  return result;
+}
