@@ -44,14 +44,13 @@ export function jsonFault(text: string): JsonFault | undefined {
   return { line, column, message: `expected ${expected}, got ${got}` };
 }
 
-const space = /[ \t\n\r]*/y;
-const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-const word = /true|false|null/y;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 names exactly these as not allowed
-const string = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y;
-
 /** Walks JSON (RFC 8259) without recursion: the offset of the first fault and what should be there. */
 function scan(text: string): [offset: number, expected: string] | undefined {
+  const space = /[ \t\n\r]*/y;
+  const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+  const word = /true|false|null/y;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 names exactly these as not allowed
+  const string = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/y;
   const open: ("{" | "[")[] = [];
   let at = 0;
   const skip = (pattern: RegExp): boolean => {

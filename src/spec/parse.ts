@@ -22,10 +22,7 @@ export function parseDocument<const T extends v.GenericSchema>(
 ): v.InferOutput<T> {
   const outcome = v.safeParse(schema, value, { abortEarly: true });
   if (outcome.success) return outcome.output;
-  const [issue] = outcome.issues;
-  const field = issue.path === undefined ? undefined : fieldPath(issue.path);
-  const message = explain(issue);
-  throw refuse(what, field === undefined ? `${what}: ${message}` : message, field);
+  throw refuseIssue(outcome.issues[0], what);
 }
 
 /**
@@ -39,20 +36,29 @@ export function parseJson<const T extends v.GenericSchema>(
   what: string,
   maxBytes: number = MAX_DOCUMENT_BYTES,
 ): v.InferOutput<T> {
-  return parseDocument(schema, jsonValue(source, what, maxBytes), what);
-}
-
-function jsonValue(source: string | Uint8Array, what: string, maxBytes: number): unknown {
   if (isAbove(source, maxBytes)) throw refuse(what, `${what}: must not be above ${maxBytes} bytes`);
   const text = typeof source === "string" ? source : decode(source, what);
+  // Schemas take no integer that a double does not hold exactly, so a document with one fails at first. Only
+  // then is it worth reading again the slow way, which makes bigints of such integers.
+  const outcome = v.safeParse(schema, jsonValue(text, what, JSON.parse), { abortEarly: true });
+  return outcome.success ? outcome.output : parseDocument(schema, jsonValue(text, what, readJson), what);
+}
+
+function jsonValue(text: string, what: string, read: (text: string) => unknown): unknown {
   try {
-    return readJson(text);
+    return read(text);
   } catch (cause) {
     const fault = cause instanceof SyntaxError ? jsonFault(text) : undefined;
     if (fault === undefined) throw refuse(what, `${what}: JSON is nested too deeply`, undefined, cause);
     const { line, column, message } = fault;
     throw refuse(what, `not valid JSON: ${message}`, `${what}:${line}:${column}`, cause);
   }
+}
+
+function refuseIssue(issue: v.BaseIssue<unknown>, what: string) {
+  const field = issue.path === undefined ? undefined : fieldPath(issue.path);
+  const message = explain(issue);
+  return refuse(what, field === undefined ? `${what}: ${message}` : message, field);
 }
 
 /** A UTF-16 unit is 1 to 3 bytes of UTF-8: only in between does it take counting. */

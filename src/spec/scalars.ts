@@ -61,7 +61,7 @@ export function integer(
 ): v.CustomSchema<number, v.ErrorMessage<v.CustomIssue> | undefined> {
   return v.custom<number>(
     (value) => typeof value === "number" && Number.isSafeInteger(value) && value >= least && value <= most,
-    `integer from ${least} to ${most}`,
+    () => `integer from ${least} to ${most}`,
   );
 }
 
@@ -74,6 +74,27 @@ function wideInteger(
       (typeof value === "bigint" || (typeof value === "number" && Number.isSafeInteger(value))) &&
       value >= least &&
       value <= most,
-    `integer from ${least} to ${most}`,
+    () => `integer from ${least} to ${most}`,
   );
+}
+
+/** One of a fixed set of strings. Like `v.picklist`, which words its error at once: too dear when it is never read. */
+export function oneOf<const T extends readonly string[]>(...options: T): OneOf<T[number]> {
+  const schema = v.custom<T[number]>(
+    (value) => options.includes(value as string),
+    () => `one of ${options.map((option) => JSON.stringify(option)).join(", ")}`,
+  );
+  return Object.assign(schema, { options });
+}
+
+/** A schema made by {@link oneOf}; `options` are the strings it accepts. */
+export interface OneOf<T extends string>
+  extends v.CustomSchema<T, v.ErrorMessage<v.CustomIssue> | undefined> {
+  readonly options: readonly T[];
+}
+
+/** Whether a text has only characters of `allowed`: a regular expression would cost more to compile. */
+export function consistsOf(text: string, allowed: string): boolean {
+  for (const character of text) if (!allowed.includes(character)) return false;
+  return true;
 }

@@ -2,17 +2,28 @@
  * Versions of the runtime specification as documents state them. Not here: our own version (package.json).
  */
 import * as v from "valibot";
+import { consistsOf } from "./scalars.ts";
 
 /** The version of the runtime specification that these schemas follow, and that our own documents state. */
 export const OCI_VERSION = "1.3.0";
 
-const semver =
+/** SemVer 2.0.0, its own regular expression; most versions are told without it, as it is dear to compile. */
+function isSemver(version: string): boolean {
+  const parts = version.split(".");
+  return (parts.length === 3 && parts.every(isPlainNumber)) || full().test(version);
+}
+
+function isPlainNumber(part: string): boolean {
+  return consistsOf(part, "0123456789") && (part === "0" || (part !== "" && !part.startsWith("0")));
+}
+
+const full = () =>
   /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
 
 /** Any SemVer 2.0.0 version: what a state or a features document may state. */
 export const SpecVersion = v.pipe(
   v.string(),
-  v.check((version) => semver.test(version), 'must be a semantic version such as "1.3.0"'),
+  v.check((version) => isSemver(version), 'must be a semantic version such as "1.3.0"'),
 );
 
 /**

@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import { lazy, object, optional, optionalText } from "../builders.ts";
-import { TextMap } from "../scalars.ts";
+import { oneOf, TextMap } from "../scalars.ts";
 import { Descriptor, MediaType } from "./descriptor.ts";
 import { INDEX_TYPES } from "./media-types.ts";
 import { SchemaVersion, without } from "./polyglot.ts";
@@ -14,7 +14,7 @@ export const ImageIndex = lazy(() =>
     ...without("an image index", "config", "layers", "fsLayers"),
     object({
       schemaVersion: SchemaVersion,
-      mediaType: optionalText(v.picklist(INDEX_TYPES)),
+      mediaType: optionalText(oneOf(...INDEX_TYPES)),
       artifactType: optionalText(MediaType),
       manifests: v.array(Descriptor),
       subject: optional(Descriptor),

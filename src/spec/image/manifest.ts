@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import { lazy, object, optional, optionalText } from "../builders.ts";
-import { TextMap } from "../scalars.ts";
+import { oneOf, TextMap } from "../scalars.ts";
 import { Descriptor, MediaType } from "./descriptor.ts";
 import { MANIFEST_TYPES } from "./media-types.ts";
 import { SchemaVersion, without } from "./polyglot.ts";
@@ -15,7 +15,7 @@ export const ImageManifest = lazy(() =>
     ...without("an image manifest", "manifests", "fsLayers"),
     object({
       schemaVersion: SchemaVersion,
-      mediaType: optionalText(v.picklist(MANIFEST_TYPES)),
+      mediaType: optionalText(oneOf(...MANIFEST_TYPES)),
       artifactType: optionalText(MediaType),
       config: Descriptor,
       layers: v.array(Descriptor),

@@ -4,13 +4,13 @@
  */
 import * as v from "valibot";
 import { lazy, map, object, optional, optionalText, rule } from "../builders.ts";
-import { FilledText, Int64, Text, Uint32, UserId } from "../scalars.ts";
+import { FilledText, Int64, oneOf, Text, Uint32, UserId } from "../scalars.ts";
 
 /** A device node to make in the container. `fileMode` in decimal; file type bits in it are tolerated. */
 export const LinuxDevice = lazy(() =>
   v.pipe(
     object({
-      type: v.picklist(["c", "b", "u", "p"]),
+      type: oneOf("c", "b", "u", "p"),
       path: FilledText,
       major: optional(Int64),
       minor: optional(Int64),

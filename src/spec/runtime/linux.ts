@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import { lazy, map, object, optional, optionalText, rule } from "../builders.ts";
-import { AbsolutePath, FilledText, Flag, Int64, integer, Text, TextList } from "../scalars.ts";
+import { AbsolutePath, FilledText, Flag, Int64, integer, oneOf, Text, TextList } from "../scalars.ts";
 import { LinuxDevice, NetDevices } from "./devices.ts";
 import { IdMapping } from "./mounts.ts";
 import { LinuxResources } from "./resources.ts";
@@ -16,7 +16,7 @@ export type NamespaceType = (typeof NAMESPACE_TYPES)[number];
 
 /** A namespace to join (`path`), or to make (no `path`). */
 export const LinuxNamespace = lazy(() =>
-  object({ type: v.picklist(NAMESPACE_TYPES), path: optionalText(AbsolutePath) }),
+  object({ type: oneOf(...NAMESPACE_TYPES), path: optionalText(AbsolutePath) }),
 );
 export type LinuxNamespace = v.InferOutput<typeof LinuxNamespace>;
 
@@ -74,7 +74,7 @@ export type LinuxIntelRdt = v.InferOutput<typeof LinuxIntelRdt>;
 /** set_mempolicy(2). */
 export const LinuxMemoryPolicy = lazy(() =>
   object({
-    mode: v.picklist([
+    mode: oneOf(
       "MPOL_DEFAULT",
       "MPOL_BIND",
       "MPOL_INTERLEAVE",
@@ -82,18 +82,16 @@ export const LinuxMemoryPolicy = lazy(() =>
       "MPOL_PREFERRED",
       "MPOL_PREFERRED_MANY",
       "MPOL_LOCAL",
-    ]),
-    nodes: optionalText(CpuList),
-    flags: optional(
-      v.array(v.picklist(["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"])),
     ),
+    nodes: optionalText(CpuList),
+    flags: optional(v.array(oneOf("MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"))),
   }),
 );
 export type LinuxMemoryPolicy = v.InferOutput<typeof LinuxMemoryPolicy>;
 
 /** personality(2). */
 export const LinuxPersonality = lazy(() =>
-  object({ domain: v.picklist(["LINUX", "LINUX32"]), flags: optional(TextList) }),
+  object({ domain: oneOf("LINUX", "LINUX32"), flags: optional(TextList) }),
 );
 export type LinuxPersonality = v.InferOutput<typeof LinuxPersonality>;
 
@@ -120,7 +118,7 @@ export const Linux = lazy(() =>
     memoryPolicy: optional(LinuxMemoryPolicy),
     sysctl: optional(map(Text, SysctlName)),
     seccomp: optional(LinuxSeccomp),
-    rootfsPropagation: optionalText(v.picklist(["private", "shared", "slave", "unbindable"])),
+    rootfsPropagation: optionalText(oneOf("private", "shared", "slave", "unbindable")),
     maskedPaths: optional(TextList),
     readonlyPaths: optional(TextList),
     mountLabel: optionalText(Text),

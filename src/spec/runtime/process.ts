@@ -8,6 +8,7 @@ import {
   AbsolutePath,
   Flag,
   integer,
+  oneOf,
   PlainText,
   Text,
   TextList,
@@ -41,7 +42,7 @@ export const RLIMIT_TYPES = [
 /** One limit. 18446744073709551615 is RLIM_INFINITY, and arrives as a bigint. */
 export const Rlimit = lazy(() =>
   v.pipe(
-    object({ type: v.picklist(RLIMIT_TYPES), soft: Uint64, hard: Uint64 }),
+    object({ type: oneOf(...RLIMIT_TYPES), soft: Uint64, hard: Uint64 }),
     rule(({ soft, hard }, complain) => {
       if (soft > hard) complain(`must not be above the hard limit, ${hard}`, "soft");
     }),

@@ -4,20 +4,20 @@
  */
 import * as v from "valibot";
 import { lazy, map, object, optional, optionalText, rule } from "../builders.ts";
-import { FilledText, Flag, Int64, Text, Uint16, Uint32, Uint64 } from "../scalars.ts";
+import { consistsOf, FilledText, Flag, Int64, oneOf, Text, Uint16, Uint32, Uint64 } from "../scalars.ts";
 import { CpuList } from "./scheduling.ts";
 
 /** One line of the list of allowed devices; left out, `type`, `major`, `minor` mean all. */
 export const LinuxDeviceCgroup = lazy(() =>
   object({
     allow: Flag,
-    type: optionalText(v.picklist(["a", "b", "c"])),
+    type: optionalText(oneOf("a", "b", "c")),
     major: optional(Int64),
     minor: optional(Int64),
     access: optionalText(
       v.pipe(
         v.string(),
-        v.check((access) => /^[rwm]*$/.test(access), "must consist of r, w and m"),
+        v.check((access) => consistsOf(access, "rwm"), "must consist of r, w and m"),
       ),
     ),
   }),

@@ -4,19 +4,19 @@
  */
 import * as v from "valibot";
 import { defaulted, lazy, object, optional, optionalText, rule } from "../builders.ts";
-import { Int32, integer, Uint64 } from "../scalars.ts";
+import { consistsOf, Int32, integer, oneOf, Uint64 } from "../scalars.ts";
 
 /** A list of CPUs or NUMA nodes as in cpuset(7): `0-3,7`. Whether they exist is for the kernel to say. */
 export const CpuList = v.pipe(
   v.string(),
-  v.check((list) => /^[0-9, -]*$/.test(list), 'must be a list such as "0-3,7"'),
+  v.check((list) => consistsOf(list, "0123456789,- "), 'must be a list such as "0-3,7"'),
 );
 
 /** sched_setattr(2). Times in nanoseconds, for SCHED_DEADLINE only. */
 export const Scheduler = lazy(() =>
   v.pipe(
     object({
-      policy: v.picklist([
+      policy: oneOf(
         "SCHED_OTHER",
         "SCHED_FIFO",
         "SCHED_RR",
@@ -24,12 +24,12 @@ export const Scheduler = lazy(() =>
         "SCHED_ISO",
         "SCHED_IDLE",
         "SCHED_DEADLINE",
-      ]),
+      ),
       nice: optional(Int32),
       priority: optional(Int32),
       flags: optional(
         v.array(
-          v.picklist([
+          oneOf(
             "SCHED_FLAG_RESET_ON_FORK",
             "SCHED_FLAG_RECLAIM",
             "SCHED_FLAG_DL_OVERRUN",
@@ -37,7 +37,7 @@ export const Scheduler = lazy(() =>
             "SCHED_FLAG_KEEP_PARAMS",
             "SCHED_FLAG_UTIL_CLAMP_MIN",
             "SCHED_FLAG_UTIL_CLAMP_MAX",
-          ]),
+          ),
         ),
       ),
       runtime: optional(Uint64),
@@ -63,7 +63,7 @@ export type Scheduler = v.InferOutput<typeof Scheduler>;
 /** ioprio_set(2). `priority` from 0 (first) to 7 (last); left out, it is 0. */
 export const IoPriority = lazy(() =>
   object({
-    class: v.picklist(["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"]),
+    class: oneOf("IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"),
     priority: defaulted(integer(0, 7), 0),
   }),
 );

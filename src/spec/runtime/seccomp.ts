@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import { lazy, object, optional, optionalText, rule } from "../builders.ts";
-import { FilledText, integer, PlainText, Text, Uint64 } from "../scalars.ts";
+import { FilledText, integer, oneOf, PlainText, Text, Uint64 } from "../scalars.ts";
 
 export const SECCOMP_ACTIONS = [
   "SCMP_ACT_KILL",
@@ -75,7 +75,7 @@ export const LinuxSyscallArg = lazy(() =>
     index: integer(0, 5),
     value: Uint64,
     valueTwo: optional(Uint64),
-    op: v.picklist(SECCOMP_OPERATORS),
+    op: oneOf(...SECCOMP_OPERATORS),
   }),
 );
 export type LinuxSyscallArg = v.InferOutput<typeof LinuxSyscallArg>;
@@ -84,7 +84,7 @@ export type LinuxSyscallArg = v.InferOutput<typeof LinuxSyscallArg>;
 export const LinuxSyscall = lazy(() =>
   object({
     names: v.pipe(v.array(FilledText), v.minLength(1, "must have at least one entry")),
-    action: v.picklist(SECCOMP_ACTIONS),
+    action: oneOf(...SECCOMP_ACTIONS),
     errnoRet: optional(ErrnoReturn),
     args: optional(v.array(LinuxSyscallArg)),
   }),
@@ -94,10 +94,10 @@ export type LinuxSyscall = v.InferOutput<typeof LinuxSyscall>;
 export const LinuxSeccomp = lazy(() =>
   v.pipe(
     object({
-      defaultAction: v.picklist(SECCOMP_ACTIONS),
+      defaultAction: oneOf(...SECCOMP_ACTIONS),
       defaultErrnoRet: optional(ErrnoReturn),
-      architectures: optional(v.array(v.picklist(SECCOMP_ARCHITECTURES))),
-      flags: optional(v.array(v.picklist(SECCOMP_FLAGS))),
+      architectures: optional(v.array(oneOf(...SECCOMP_ARCHITECTURES))),
+      flags: optional(v.array(oneOf(...SECCOMP_FLAGS))),
       listenerPath: optionalText(Text),
       listenerMetadata: optionalText(PlainText),
       syscalls: optional(v.array(LinuxSyscall)),

@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import { lazy, object, optional } from "../builders.ts";
-import { FilledText, integer, PlainText, TextMap } from "../scalars.ts";
+import { FilledText, integer, oneOf, PlainText, TextMap } from "../scalars.ts";
 import { SpecVersion } from "../version.ts";
 
 /** The four of the specification; a runtime's `state` may print more of its own, such as `paused`. */
@@ -18,7 +18,7 @@ export const State = lazy(() =>
   object({
     ociVersion: SpecVersion,
     id: FilledText,
-    status: v.picklist(STATUSES),
+    status: oneOf(...STATUSES),
     pid: optional(Pid),
     bundle: FilledText,
     annotations: optional(TextMap),
