@@ -1,0 +1,71 @@
+// Makes the images that the tests and the demo use, as OCI layouts in build/images: each once, and again when its
+// recipe changes. The recipes are in scripts/lib/images.
+
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { busybox, busyboxRootfs } from "./lib/images/busybox.ts";
+import { debianDemo, release } from "./lib/images/debian.ts";
+import { odd } from "./lib/images/odd.ts";
+
+const root = resolve(import.meta.dir, "..");
+const images = join(root, "build/images");
+const cache = join(root, "build/cache");
+
+type Recipe = {
+  /** The file of scripts/lib/images that the image is made by. */
+  source: string;
+  /** Makes the new directory `out`; `work` is an empty one to work in. */
+  make(out: string, work: string): void;
+};
+
+const recipes = {
+  busybox: { source: "busybox.ts", make: busybox },
+  "busybox-rootfs": { source: "busybox.ts", make: busyboxRootfs },
+  odd: { source: "odd.ts", make: odd },
+  "debian-demo": { source: "debian.ts", make: (out, work) => debianDemo(out, work, cache) },
+} satisfies Record<string, Recipe>;
+
+export type ImageName = keyof typeof recipes;
+const isName = (name: string): name is ImageName => name in recipes;
+const names = Object.keys(recipes).filter(isName);
+
+/** What an image depends on: the text of its recipe and the host's release. */
+function recipeOf(name: ImageName): string {
+  const hash = new Bun.CryptoHasher("sha256").update(release());
+  for (const file of ["layout.ts", recipes[name].source]) {
+    hash.update(readFileSync(join(import.meta.dir, "lib/images", file)));
+  }
+  return hash.digest("hex");
+}
+
+/** The path of an image's layout (or root file system), which is made first if it is not there yet. */
+export function image(name: ImageName): string {
+  const out = join(images, name);
+  const made = join(images, `${name}.recipe`);
+  const wanted = recipeOf(name);
+  if (existsSync(out) && existsSync(made) && readFileSync(made, "utf8") === wanted) return out;
+  const started = performance.now();
+  mkdirSync(images, { recursive: true });
+  const work = mkdtempSync(join(images, ".making-"));
+  try {
+    const fresh = join(work, "out");
+    recipes[name].make(fresh, work);
+    rmSync(out, { recursive: true, force: true });
+    renameSync(fresh, out);
+    writeFileSync(made, wanted);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  console.log(`made build/images/${name} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  return out;
+}
+
+if (import.meta.main) {
+  const asked = process.argv.slice(2);
+  const unknown = asked.filter((name) => !isName(name));
+  if (unknown.length > 0) {
+    console.error(`no image is called ${unknown.join(" or ")}; there are ${names.join(", ")}`);
+    process.exit(1);
+  }
+  for (const name of names) if (asked.length === 0 || asked.includes(name)) image(name);
+}
