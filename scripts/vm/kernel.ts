@@ -1,0 +1,97 @@
+// The kernel of the virtual machine: Debian's for clouds, unpacked into build/vm and never installed, with the modules
+// that containers need. What is booted with it is made in initramfs.ts.
+
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { run } from "../lib/run.ts";
+
+const home = join(resolve(import.meta.dir, "../.."), "build/vm");
+const folder = join(home, "kernel");
+
+/** Modules that are loaded at boot; those that they depend on come before them. */
+const wanted = ["overlay", "loop", "erofs", "squashfs", "fuse", "veth", "bridge", "tun", "dummy"];
+
+export type Kernel = {
+  /** The kernel as qemu loads it. */
+  image: string;
+  /** Its modules, in an order in which insmod takes them. */
+  modules: string[];
+};
+
+/** The package with the kernel itself, which the package for "the current one" depends on. */
+function packageName(): string {
+  const find = () =>
+    run(["apt-cache", "depends", "linux-image-cloud-amd64"]).match(/Depends: (linux-image-\S+)/)?.[1];
+  const name = find() ?? (run(["apt-get", "-q", "update"]) && find());
+  if (!name)
+    throw new Error("apt knows no linux-image-cloud-amd64: the virtual machine needs Debian on amd64");
+  return name;
+}
+
+/** The modules that `name` needs, itself last, as the .modinfo section of each tells. */
+function withDependencies(files: ReadonlyMap<string, string>, name: string): string[] {
+  const file = files.get(name);
+  // Not there means built in.
+  if (file === undefined) return [];
+  const depends = readFileSync(file, "latin1").match(/\0depends=([^\0]*)\0/)?.[1] ?? "";
+  return [
+    ...depends
+      .split(",")
+      .filter(Boolean)
+      .flatMap((other) => withDependencies(files, other)),
+    file,
+  ];
+}
+
+function unpack(work: string): void {
+  run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", packageName()], { cwd: work });
+  const archive = readdirSync(work).find((file) => file.endsWith(".deb"));
+  if (archive === undefined) throw new Error("apt-get downloaded no kernel");
+  const all = join(work, "all");
+  run(["dpkg", "-x", join(work, archive), all]);
+  const image = readdirSync(join(all, "boot")).find((file) => file.startsWith("vmlinuz-"));
+  if (image === undefined) throw new Error(`${archive} holds no kernel`);
+
+  const found = run(["find", join(all, "lib/modules"), "-name", "*.ko*"])
+    .trim()
+    .split("\n");
+  const compressed = found.find((file) => !file.endsWith(".ko"));
+  if (compressed !== undefined)
+    throw new Error(`${basename(compressed)}: compressed modules are not supported here`);
+  const files = new Map(found.map((file) => [basename(file, ".ko").replaceAll("-", "_"), file]));
+  const order = [...new Set(wanted.flatMap((name) => withDependencies(files, name)))];
+  mkdirSync(join(work, "kernel/modules"), { recursive: true });
+  copyFileSync(join(all, "boot", image), join(work, "kernel/vmlinuz"));
+  for (const [index, file] of order.entries()) {
+    copyFileSync(file, join(work, "kernel/modules", `${String(index).padStart(2, "0")}-${basename(file)}`));
+  }
+}
+
+/** The kernel, downloaded and unpacked the first time. */
+export function kernel(): Kernel {
+  if (!existsSync(folder)) {
+    const started = performance.now();
+    mkdirSync(home, { recursive: true });
+    const work = mkdtempSync(join(home, ".making-"));
+    try {
+      unpack(work);
+      renameSync(join(work, "kernel"), folder);
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
+    console.log(`unpacked build/vm/kernel in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  }
+  const modules = readdirSync(join(folder, "modules")).sort();
+  return { image: join(folder, "vmlinuz"), modules: modules.map((file) => join(folder, "modules", file)) };
+}
+
+if (import.meta.main) kernel();
