@@ -104,6 +104,11 @@ const SysctlName = v.pipe(
   ),
 );
 
+/** The four of the specification, and their recursive forms, which runc takes and Docker writes. */
+const RootfsPropagation = lazy(() =>
+  oneOf("private", "shared", "slave", "unbindable", "rprivate", "rshared", "rslave", "runbindable"),
+);
+
 export const Linux = lazy(() =>
   object({
     namespaces: optional(Namespaces),
@@ -118,7 +123,7 @@ export const Linux = lazy(() =>
     memoryPolicy: optional(LinuxMemoryPolicy),
     sysctl: optional(map(Text, SysctlName)),
     seccomp: optional(LinuxSeccomp),
-    rootfsPropagation: optionalText(oneOf("private", "shared", "slave", "unbindable")),
+    rootfsPropagation: optionalText(RootfsPropagation),
     maskedPaths: optional(TextList),
     readonlyPaths: optional(TextList),
     mountLabel: optionalText(Text),
