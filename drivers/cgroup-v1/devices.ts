@@ -1,0 +1,149 @@
+/**
+ * The v1 devices controller: `linux.resources.devices` as lines for devices.deny and devices.allow.
+ * Source: Documentation/admin-guide/cgroup-v1/devices.rst.
+ */
+import { callError, check } from "../../src/kernel/check.ts";
+import { O_WRONLY } from "../../src/kernel/constants.ts";
+import { close, open, readText } from "../../src/kernel/file.ts";
+import { sys } from "../../src/kernel/raw.ts";
+import type { LinuxDeviceCgroup } from "../../src/spec/runtime/resources.ts";
+import {
+  ALL_ACCESS,
+  accessText,
+  type DevicePolicy,
+  type DeviceRule,
+  deviceName,
+  devicePolicy,
+} from "../cgroup-common/devices.ts";
+import { badValue } from "../cgroup-common/setting.ts";
+
+const FIELD = "linux.resources.devices";
+
+/** Lines to write, in this order: first all of `deny`, then all of `allow`. */
+export interface DeviceLines {
+  readonly deny: readonly string[];
+  readonly allow: readonly string[];
+}
+
+/** What a policy takes in a new cgroup, which starts with what the cgroup above it has: everything, or less. */
+export function deviceLines(rules: readonly LinuxDeviceCgroup[] | undefined): DeviceLines {
+  const policy = devicePolicy(rules);
+  const lines = exceptions(policy);
+  return policy.allowAll ? { deny: lines, allow: [] } : { deny: ["a"], allow: lines };
+}
+
+/**
+ * The kernel keeps one default and a list of exceptions from it. An exception can be taken away only as it stands: to
+ * deny one device out of a range that is allowed would silently do nothing, so it is refused here, as in runc.
+ */
+function exceptions(policy: DevicePolicy): string[] {
+  const list = new Map<string, number>();
+  for (const rule of policy.rules) {
+    const name = deviceName(rule);
+    if (rule.allow !== policy.allowAll) {
+      list.set(name, (list.get(name) ?? 0) | rule.access);
+      continue;
+    }
+    refuseHole(rule, name, list);
+    const left = (list.get(name) ?? 0) & ~rule.access;
+    if (left === 0) list.delete(name);
+    else list.set(name, left);
+  }
+  return [...list].map(([name, access]) => `${name} ${accessText(access)}`);
+}
+
+function refuseHole(rule: DeviceRule, name: string, list: ReadonlyMap<string, number>): void {
+  const wider = [
+    deviceName({ ...rule, major: undefined }),
+    deviceName({ ...rule, minor: undefined }),
+    deviceName({ ...rule, major: undefined, minor: undefined }),
+  ];
+  for (const other of wider) {
+    if (other === name || ((list.get(other) ?? 0) & rule.access) === 0) continue;
+    throw badValue(
+      "devices",
+      `${rule.allow ? "allow" : "deny"} ${name} ${accessText(rule.access)} is a hole in ${other}, which cgroup v1 cannot hold`,
+      "list the devices one by one, without the wildcard",
+    );
+  }
+}
+
+/** Writes lines, each with one write(2), as the kernel wants them. */
+export function writeDeviceLines(directory: string, lines: DeviceLines): void {
+  writeLines(`${directory}/devices.deny`, lines.deny);
+  writeLines(`${directory}/devices.allow`, lines.allow);
+}
+
+function writeLines(path: string, lines: readonly string[]): void {
+  if (lines.length === 0) return;
+  const fd = open(path, O_WRONLY);
+  try {
+    for (const line of lines) {
+      const bytes = Buffer.from(line);
+      check(sys("write", fd, bytes, bytes.byteLength), {
+        syscall: "write",
+        path,
+        field: FIELD,
+        message: `cannot write "${line}"`,
+      });
+    }
+  } finally {
+    close(fd);
+  }
+}
+
+/**
+ * Goes from what the cgroup has to what is asked, without a moment in which a device that is allowed before and
+ * after is not: what is new is added first, what is gone is taken away then.
+ */
+export function updateDevices(directory: string, rules: readonly LinuxDeviceCgroup[]): void {
+  const path = `${directory}/devices.list`;
+  const current = new Map<string, number>();
+  for (const line of readText(path).split("\n")) {
+    const [type, numbers, access] = line.split(" ");
+    if (access !== undefined) current.set(`${type} ${numbers}`, accessNumber(access));
+  }
+  const policy = devicePolicy(rules);
+  if (policy.allowAll) {
+    writeLines(`${directory}/devices.allow`, ["a"]);
+    writeLines(`${directory}/devices.deny`, exceptions(policy));
+    return;
+  }
+  // Its list shows one line for "everything" even where some devices are denied: only a fresh start is certain.
+  if (current.has("a *:*")) {
+    writeDeviceLines(directory, deviceLines(rules));
+    return;
+  }
+  const wanted = new Map(exceptions(policy).map((line) => split(line)));
+  const missing = [...wanted].filter(([name, access]) => (access & ~(current.get(name) ?? 0)) !== 0);
+  writeLines(
+    `${directory}/devices.allow`,
+    missing.map(([name, access]) => `${name} ${accessText(access)}`),
+  );
+  for (const [name, access] of current) {
+    const surplus = access & ~(wanted.get(name) ?? 0);
+    if (surplus !== 0) writeLines(`${directory}/devices.deny`, [`${name} ${accessText(surplus)}`]);
+  }
+}
+
+function split(line: string): [name: string, access: number] {
+  const blank = line.lastIndexOf(" ");
+  return [line.slice(0, blank), accessNumber(line.slice(blank + 1))];
+}
+
+function accessNumber(access: string): number {
+  let bits = 0;
+  for (const letter of access) bits |= letter === "r" ? 2 : letter === "w" ? 4 : letter === "m" ? 1 : 0;
+  return bits & ALL_ACCESS;
+}
+
+/** The error of a host where nothing can hold the rules. */
+export function noDevices(): Error {
+  return callError(2, {
+    syscall: "mount",
+    field: FIELD,
+    message:
+      "neither the devices controller nor a cgroup2 tree is mounted, so devices cannot be kept from the container",
+    hint: 'mount the devices controller, or allow all devices: [{ "allow": true, "access": "rwm" }]',
+  });
+}

@@ -1,0 +1,48 @@
+/**
+ * The v1 freezer. Source: Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst.
+ */
+import { fail } from "../../src/error.ts";
+import { readTextIfAny, tryWriteFile, writeFile } from "../../src/kernel/file.ts";
+import { waitUntil } from "../cgroup-common/wait.ts";
+
+const FILE = "freezer.state";
+/** Milliseconds. */
+const LIMIT = 10_000;
+/** Looks between which a freezer that does not get on is thawed for a moment (a process in vfork(2) holds it up). */
+const NUDGE = 25;
+
+/** Stops every process in it and below it, and returns when all stand still. */
+export function freeze(directory: string): void {
+  const path = `${directory}/${FILE}`;
+  let looks = 0;
+  writeFile(path, "FROZEN");
+  const frozen = waitUntil(() => {
+    looks++;
+    if (looks % NUDGE === 0) tryWriteFile(path, "THAWED");
+    tryWriteFile(path, "FROZEN");
+    return state(directory) === "FROZEN";
+  }, LIMIT);
+  if (frozen) return;
+  tryWriteFile(path, "THAWED");
+  throw fail({
+    code: "TIMEOUT",
+    message: "the cgroup could not be frozen within 10 seconds, and was thawed again",
+    path,
+    hint: "a process in it is in an uninterruptible sleep (state D in ps)",
+  });
+}
+
+export function thaw(directory: string): void {
+  writeFile(`${directory}/${FILE}`, "THAWED");
+}
+
+/** Whether processes in it stand still, or are being stopped by its own state. */
+export function isFrozen(directory: string): boolean {
+  const now = state(directory);
+  if (now !== "FREEZING") return now === "FROZEN";
+  return (readTextIfAny(`${directory}/freezer.self_freezing`) ?? "1").trim() === "1";
+}
+
+function state(directory: string): string {
+  return (readTextIfAny(`${directory}/${FILE}`) ?? "THAWED").trim();
+}

@@ -1,0 +1,256 @@
+/**
+ * A new container's cgroups on v1, as steps of a plan. Pure: nothing is looked at.
+ * Not here: what the actions named here do (driver.ts), or values of limits (one file a controller).
+ */
+import type { CgroupJoin, CgroupPart, CgroupRequest, Host } from "../../src/driver.ts";
+import { fail } from "../../src/error.ts";
+import { O_DIRECTORY, O_PATH, O_WRONLY } from "../../src/kernel/constants.ts";
+import type { DriverAction, HostAction, HostStep, InitStep } from "../../src/plan/step.ts";
+import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
+import { devicePolicy } from "../cgroup-common/devices.ts";
+import { type CgroupPath, placeCgroup, readCgroupPath } from "../cgroup-common/path.ts";
+import type { Prepare } from "../cgroup-common/prepare.ts";
+import { rdma } from "../cgroup-common/rdma.ts";
+import { type Controller, type Setting, settingStep } from "../cgroup-common/setting.ts";
+import { unifiedSteps } from "../cgroup-v2/plan.ts";
+import { blkio } from "./blkio.ts";
+import { cpu } from "./cpu.ts";
+import { cpuset } from "./cpuset.ts";
+import { deviceLines, noDevices } from "./devices.ts";
+import { hugetlb } from "./hugetlb.ts";
+import { memory } from "./memory.ts";
+import { netCls, netPrio } from "./net.ts";
+import { pids } from "./pids.ts";
+
+/** Name of the driver, for actions. */
+export const NAME = "v1";
+/** Key of the cgroup2 tree among the paths. */
+export const UNIFIED = "unified";
+const FIELD = "linux.cgroupsPath";
+
+/** Those with values to set; the others are only joined. */
+export const CONTROLLERS: readonly Controller[] = [
+  cpu,
+  cpuset,
+  memory,
+  pids,
+  blkio,
+  hugetlb,
+  rdma,
+  netCls,
+  netPrio,
+];
+
+/** The container's directories, each once. */
+interface Places {
+  readonly paths: Record<string, string>;
+  /** Directory to its levels, in the order of the mounts. */
+  readonly levels: Map<string, readonly string[]>;
+}
+
+function findPlaces(path: CgroupPath, { cgroup }: Host): Places {
+  const paths: Record<string, string> = {};
+  const levels = new Map<string, readonly string[]>();
+  for (const [name, mountPoint] of Object.entries(cgroup.controllers)) {
+    const place = placeCgroup(path, mountPoint, cgroup.own[name] ?? "/", 1);
+    paths[name] = place.directory;
+    levels.set(place.directory, place.levels);
+  }
+  if (cgroup.unified !== undefined) {
+    const place = placeCgroup(path, cgroup.unified, cgroup.own[""] ?? "/", 1);
+    paths[UNIFIED] = place.directory;
+    levels.set(place.directory, place.levels);
+  }
+  return { paths, levels };
+}
+
+/** Plans the container's cgroup in every hierarchy that is mounted. */
+export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
+  const path = readCgroupPath(request, host.uid);
+  const { paths, levels } = findPlaces(path, host);
+  const resources = request.resources ?? {};
+  const before = makeSteps(path, paths, levels);
+  const warnings = [...path.warnings];
+  const atPid: HostStep[] = [];
+  const elsewhere = partElsewhere(resources, paths, host.cgroup.unified !== undefined, true);
+  for (const controller of CONTROLLERS) {
+    const directory = paths[controller.name];
+    if (directory === undefined) continue;
+    warnings.push(...(controller.warnings?.(resources) ?? []));
+    for (const setting of controller.settings(resources)) {
+      (setting.late === true ? atPid : before).push(settingStep(NAME, directory, setting));
+    }
+  }
+  if (paths.devices !== undefined) before.push(...deviceSteps(paths.devices, resources));
+  const unified = paths[UNIFIED];
+  if (elsewhere !== undefined && unified !== undefined && host.cgroup.unified !== undefined) {
+    const part = unifiedSteps(NAME, host.cgroup.unified, unified, elsewhere, paths.devices === undefined);
+    before.push(...part.before);
+    atPid.push(...part.atPid);
+    warnings.push(...part.warnings);
+  }
+  before.push(...openSteps(paths));
+  return { paths, before, join: joinSteps(paths), atPid, cloneInto: cloneInto(paths), warnings };
+}
+
+/** Making the directories. Those of the container alone are steps, so that a failure removes them. */
+function makeSteps(
+  path: CgroupPath,
+  paths: Readonly<Record<string, string>>,
+  levels: ReadonlyMap<string, readonly string[]>,
+): HostStep[] {
+  const own = [...levels.keys()];
+  const home = path.home ? [...levels.values()].map((list) => list[0] ?? "") : [];
+  const prepare: Prepare = { home, own };
+  const steps = [hostStep("check that the cgroup is free", action("prepare", prepare))];
+  for (const [directory, list] of levels) {
+    for (const level of path.home ? [directory] : list) {
+      steps.push(hostStep(`make the cgroup ${level}`, { do: "mkdir", path: level, mode: 0o755 }));
+    }
+  }
+  if (paths.cpuset !== undefined) {
+    const args = { levels: levels.get(paths.cpuset) ?? [], home: path.home };
+    steps.push(hostStep("fill the cpuset from the one above it", action("cpuset-inherit", args)));
+  }
+  return steps;
+}
+
+function deviceSteps(directory: string, resources: LinuxResources): HostStep[] {
+  const lines = deviceLines(resources.devices);
+  if (lines.deny.length === 0 && lines.allow.length === 0) return [];
+  const step = hostStep("allow devices", action("devices", { directory, lines }));
+  return [{ ...step, field: "linux.resources.devices" }];
+}
+
+/** v1 controller to what of the resources the same controller of the cgroup2 tree takes. */
+const SECTIONS: Readonly<Record<string, (resources: LinuxResources) => LinuxResources>> = {
+  memory: ({ memory }) => ({ memory }),
+  cpu: ({ cpu }) => ({ cpu: { ...cpu, cpus: undefined, mems: undefined } }),
+  cpuset: ({ cpu }) => ({ cpu: { cpus: cpu?.cpus, mems: cpu?.mems } }),
+  pids: ({ pids }) => ({ pids }),
+  blkio: ({ blockIO }) => ({ blockIO }),
+  hugetlb: ({ hugepageLimits }) => ({ hugepageLimits }),
+  rdma: ({ rdma }) => ({ rdma }),
+};
+
+/**
+ * What no mounted v1 controller holds, and so the cgroup2 tree has to; undefined for nothing. Throws where there is no
+ * such tree (`unified` is false), or where that has nothing like it. `devices`: those are asked for.
+ */
+export function partElsewhere(
+  resources: LinuxResources,
+  paths: Readonly<Record<string, string>>,
+  unified: boolean,
+  devices: boolean,
+): LinuxResources | undefined {
+  const parts: LinuxResources[] = [];
+  for (const controller of CONTROLLERS) {
+    if (paths[controller.name] !== undefined) continue;
+    const [first] = controller.settings(resources);
+    if (first === undefined) continue;
+    const section = unified ? SECTIONS[controller.name] : undefined;
+    if (section === undefined) throw notMounted(controller.name, first);
+    parts.push(section(resources));
+  }
+  if (devices && paths.devices === undefined) {
+    const policy = devicePolicy(resources.devices);
+    if (!unified && !(policy.allowAll && policy.rules.length === 0)) throw noDevices();
+    if (unified) parts.push({ devices: resources.devices });
+  }
+  if (Object.keys(resources.unified ?? {}).length > 0) {
+    if (!unified) throw noUnified();
+    parts.push({ unified: resources.unified });
+  }
+  if (parts.length === 0) return undefined;
+  const cpu: LinuxResources["cpu"] = Object.assign({}, ...parts.map((part) => defined(part.cpu)));
+  const all: LinuxResources = Object.assign({}, ...parts, { cpu });
+  return all;
+}
+
+function defined<T extends object>(fields: T | undefined): Partial<T> {
+  const kept = Object.entries(fields ?? {}).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(kept) as Partial<T>;
+}
+
+function notMounted(controller: string, { field, file }: Setting): Error {
+  return fail({
+    code: "CGROUP",
+    field: `linux.resources.${field}`,
+    message: `cannot set ${file}: the cgroup controller ${controller} is not mounted on this host`,
+    hint: `see /proc/cgroups; mount it with: mount -t cgroup -o ${controller} cgroup DIRECTORY`,
+  });
+}
+
+function noUnified(): Error {
+  return fail({
+    code: "CGROUP",
+    field: "linux.resources.unified",
+    message: "cannot be held: this host has no cgroup2 tree",
+    hint: "mount one: mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
+  });
+}
+
+function hostStep(about: string, what: HostAction): HostStep {
+  return { on: "host", field: FIELD, about, action: what };
+}
+
+function action(call: string, args: unknown): DriverAction {
+  return { do: "driver", kind: "cgroup", name: NAME, call, args };
+}
+
+/** Joining a container that is there, for exec. */
+export function planJoin(paths: Readonly<Record<string, string>>): CgroupJoin {
+  return { before: openSteps(paths), join: joinSteps(paths), cloneInto: cloneInto(paths) };
+}
+
+/** Directories of v1, each once, with the first controller that it is for. */
+function v1Directories(paths: Readonly<Record<string, string>>): [name: string, directory: string][] {
+  const seen = new Set<string>();
+  return Object.entries(paths).filter(([name, directory]) => {
+    if (name === UNIFIED || seen.has(directory)) return false;
+    seen.add(directory);
+    return true;
+  });
+}
+
+function fdName(controller: string): string {
+  return `cgroup.${controller}`;
+}
+
+function cloneInto(paths: Readonly<Record<string, string>>): string | undefined {
+  return paths[UNIFIED] === undefined ? undefined : fdName(UNIFIED);
+}
+
+/**
+ * `tasks`, not `cgroup.procs`: stage 0 has one thread, and moves itself. The kernel takes no lock over all forks and
+ * exits of the machine for that (cgroup_procs_write_start() in kernel/cgroup/cgroup.c), whose taking waits for a grace
+ * period of RCU where the kernel does not favour moves (favordynmods).
+ */
+function openSteps(paths: Readonly<Record<string, string>>): HostStep[] {
+  const steps = v1Directories(paths).map(([name, directory]) => {
+    const path = `${directory}/tasks`;
+    return hostStep(`open ${path}`, { do: "open", as: fdName(name), path, flags: O_WRONLY });
+  });
+  const unified = paths[UNIFIED];
+  if (unified !== undefined) {
+    const open = { do: "open", as: fdName(UNIFIED), path: unified, flags: O_PATH | O_DIRECTORY } as const;
+    steps.push(hostStep(`open ${unified}`, open));
+  }
+  return steps;
+}
+
+const JOIN_HINTS = {
+  ENOSPC: "the cpuset has no CPUs or no memory nodes",
+  EINVAL: "a realtime process needs cpu.realtimeRuntime",
+};
+
+function joinSteps(paths: Readonly<Record<string, string>>): InitStep[] {
+  return v1Directories(paths).map(([name, directory]) => ({
+    on: "init",
+    field: FIELD,
+    about: `join the cgroup ${directory}`,
+    path: `${directory}/tasks`,
+    rows: [{ call: "write", args: [{ fd: fdName(name) }, "0", 1] }],
+    hints: JOIN_HINTS,
+  }));
+}

@@ -1,0 +1,41 @@
+/**
+ * Counters of a container on v1, put together from its controllers in the shape of the `data` of runc's
+ * `events --stats` (types/events.go of opencontainers/runc).
+ */
+import type { CgroupStats } from "../../src/driver.ts";
+import { hugePageSizes } from "../cgroup-common/hugepages.ts";
+import { blkioStats } from "./blkio.ts";
+import { cpuStats } from "./cpu.ts";
+import { cpusetStats } from "./cpuset.ts";
+import { hugetlbStats } from "./hugetlb.ts";
+import { memoryStats } from "./memory.ts";
+import { pidsStats } from "./pids.ts";
+
+const NO_ENTRY = { limit: 0, failcnt: 0 };
+const NO_MEMORY = { usage: NO_ENTRY, swap: NO_ENTRY, kernel: NO_ENTRY, kernelTCP: NO_ENTRY, event_count: {} };
+const NO_CPUSET = {
+  cpu_exclusive: 0,
+  mem_hardwall: 0,
+  mem_exclusive: 0,
+  memory_migrate: 0,
+  memory_spread_page: 0,
+  memory_spread_slab: 0,
+  memory_pressure: 0,
+  sched_load_balance: 0,
+  sched_relax_domain_level: 0,
+};
+
+/** All of them; a controller that is not mounted counts nothing. */
+export function readStats(paths: Readonly<Record<string, string>>): CgroupStats {
+  const { cpu, cpuacct, cpuset, memory, pids, blkio, hugetlb } = paths;
+  return {
+    cpu: cpuStats(cpu, cpuacct),
+    cpuset: cpuset === undefined ? NO_CPUSET : cpusetStats(cpuset),
+    memory: memory === undefined ? NO_MEMORY : memoryStats(memory),
+    pids: pids === undefined ? {} : pidsStats(pids),
+    blkio: blkio === undefined ? {} : blkioStats(blkio),
+    hugetlb: hugetlb === undefined ? {} : hugetlbStats(hugetlb, hugePageSizes()),
+    intel_rdt: {},
+    network_interfaces: null,
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * The v2 cpu controller: `linux.resources.cpu`, without the CPUs and memory nodes to run on (cpuset.ts).
+ * Source: Documentation/admin-guide/cgroup-v2.rst, "CPU".
+ */
+import type { CgroupStats } from "../../src/driver.ts";
+import { ERRNO } from "../../src/kernel/errno.ts";
+import type { LinuxCpu } from "../../src/spec/runtime/resources.ts";
+import { type Counter, omitEmpty, readPairs, readPressure } from "../cgroup-common/read.ts";
+import {
+  type Controller,
+  type Setting,
+  settingError,
+  trySetting,
+  writeSetting,
+} from "../cgroup-common/setting.ts";
+import { isSet, sharesToWeight } from "../cgroup-common/values.ts";
+
+/** What the kernel takes where none is given; microseconds. */
+const DEFAULT_PERIOD = 100_000;
+
+function weightOf({ shares }: LinuxCpu): Setting[] {
+  if (!isSet(shares)) return [];
+  return [{ field: "cpu.shares", file: "cpu.weight", data: String(sharesToWeight(shares)) }];
+}
+
+function bandwidthOf({ quota, period }: LinuxCpu): Setting[] {
+  if (!isSet(quota) && !isSet(period)) return [];
+  const most = isSet(quota) && quota > 0 ? String(quota) : "max";
+  const data = `${most} ${isSet(period) ? period : DEFAULT_PERIOD}`;
+  return [{ field: isSet(quota) ? "cpu.quota" : "cpu.period", file: "cpu.max", data }];
+}
+
+function burstOf({ burst }: LinuxCpu): Setting[] {
+  if (burst === undefined) return [];
+  const hints = { EINVAL: "a burst needs a quota, and cannot be above it" };
+  return [{ field: "cpu.burst", file: "cpu.max.burst", data: String(burst), hints }];
+}
+
+function idleOf({ idle }: LinuxCpu): Setting[] {
+  if (idle === undefined) return [];
+  // Every new cgroup is at 0, so that asks for nothing where the file does not exist.
+  const allow =
+    idle === 0 ? { allow: ["ENOENT"] } : { hints: { ENOENT: "cpu.idle needs a kernel since 5.15" } };
+  return [{ field: "cpu.idle", file: "cpu.idle", data: String(idle), ...allow }];
+}
+
+export const cpu: Controller = {
+  name: "cpu",
+  settings({ cpu }) {
+    return cpu === undefined ? [] : [...weightOf(cpu), ...bandwidthOf(cpu), ...burstOf(cpu), ...idleOf(cpu)];
+  },
+  warnings({ cpu }) {
+    if (!isSet(cpu?.realtimeRuntime) && !isSet(cpu?.realtimePeriod)) return [];
+    return [
+      "linux.resources.cpu.realtimeRuntime and realtimePeriod are ignored: cgroup v2 has nothing like them",
+    ];
+  },
+  update(directory, { cpu }) {
+    if (cpu === undefined) return;
+    // An idle cgroup takes no weight: out of idle first, into it last.
+    const idle = idleOf(cpu);
+    if (cpu.idle === 0) for (const setting of idle) writeSetting(directory, setting);
+    for (const setting of weightOf(cpu)) writeSetting(directory, setting);
+    // A larger burst needs the larger quota first, a smaller quota the smaller burst.
+    const again = burstOf(cpu).filter((setting) => {
+      const errno = trySetting(directory, setting);
+      if (errno !== 0 && errno !== ERRNO.EINVAL) throw settingError(directory, setting, errno);
+      return errno !== 0;
+    });
+    for (const setting of [...bandwidthOf(cpu), ...again]) writeSetting(directory, setting);
+    if (cpu.idle !== 0) for (const setting of idle) writeSetting(directory, setting);
+  },
+};
+
+/** `cpu` of the counters; nanoseconds. */
+export function cpuStats(directory: string): CgroupStats {
+  const stat = readPairs(directory, "cpu.stat");
+  return {
+    usage: {
+      ...omitEmpty({ total: nanoseconds(stat.usage_usec) }),
+      kernel: nanoseconds(stat.system_usec),
+      user: nanoseconds(stat.user_usec),
+    },
+    throttling: omitEmpty({
+      periods: stat.nr_periods,
+      throttledPeriods: stat.nr_throttled,
+      throttledTime: nanoseconds(stat.throttled_usec),
+    }),
+    ...omitEmpty({ psi: readPressure(directory, "cpu.pressure") }),
+  };
+}
+
+function nanoseconds(microseconds: Counter | undefined): Counter {
+  const value = BigInt(microseconds ?? 0) * 1000n;
+  return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+}

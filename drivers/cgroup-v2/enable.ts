@@ -1,0 +1,133 @@
+/**
+ * Enabling controllers for a cgroup, which is done in every cgroup above it.
+ * Source: Documentation/admin-guide/cgroup-v2.rst, "Controlling Controllers", "Threads".
+ */
+import { type CtrError, fail } from "../../src/error.ts";
+import { errnoName } from "../../src/kernel/errno.ts";
+import { readText, readTextIfAny, tryWriteFile } from "../../src/kernel/file.ts";
+
+/** A controller that is really needed, and the first field and file that need it. */
+export interface Wanted {
+  readonly controller: string;
+  readonly field: string;
+  readonly file: string;
+}
+
+/** Arguments of the action `enable-controllers`. */
+export interface Enable {
+  readonly mountPoint: string;
+  /** The container's cgroup, which is there already. */
+  readonly directory: string;
+  readonly all: boolean;
+  readonly wanted: readonly Wanted[];
+}
+
+/** Controllers that a cgroup of threads can have (cgroup-v2.rst, "Threads"). */
+const THREADED = new Set(["cpu", "cpuset", "perf_event", "pids"]);
+const SUBTREE = "cgroup.subtree_control";
+
+/** Enables what there is; throws where a wanted controller does not arrive in the container's cgroup. */
+export function enableControllers({ mountPoint, directory, all, wanted }: Enable): void {
+  checkType(directory, wanted);
+  const refusals = new Map<string, Refusal>();
+  for (const level of levelsAbove(mountPoint, directory)) {
+    const available = wordsOf(readText(`${level}/cgroup.controllers`));
+    const enabled = new Set(wordsOf(readText(`${level}/${SUBTREE}`)));
+    const names = all
+      ? available
+      : wanted.map((one) => one.controller).filter((name) => available.includes(name));
+    enable(
+      level,
+      names.filter((name) => !enabled.has(name)),
+      refusals,
+    );
+  }
+  if (wanted.length === 0) return;
+  const arrived = wordsOf(readText(`${directory}/cgroup.controllers`));
+  for (const one of wanted) if (!arrived.includes(one.controller)) throw missing(one, mountPoint, refusals);
+}
+
+interface Refusal {
+  readonly level: string;
+  readonly errno: number;
+}
+
+function enable(level: string, names: readonly string[], refusals: Map<string, Refusal>): void {
+  const path = `${level}/${SUBTREE}`;
+  if (names.length === 0 || tryWriteFile(path, names.map((name) => `+${name}`).join(" ")) === 0) return;
+  // All or none: one that cannot be enabled (cpu with realtime processes about) must not keep the others out.
+  for (const name of names) {
+    const result = tryWriteFile(path, `+${name}`);
+    if (result < 0 && !refusals.has(name)) refusals.set(name, { level, errno: -result });
+  }
+}
+
+/** The mount point and every directory below it that is above the container's. */
+export function levelsAbove(mountPoint: string, directory: string): string[] {
+  const levels = [mountPoint];
+  const end = directory.lastIndexOf("/");
+  for (
+    let at = directory.indexOf("/", mountPoint.length + 1);
+    at > 0 && at <= end;
+    at = directory.indexOf("/", at + 1)
+  ) {
+    levels.push(directory.slice(0, at));
+  }
+  return levels;
+}
+
+function wordsOf(text: string): string[] {
+  return text.trim().split(" ").filter(Boolean);
+}
+
+/**
+ * Below a cgroup that was made threaded, a new one is "domain invalid" until it is threaded too; and then it can have
+ * some controllers only.
+ */
+function checkType(directory: string, wanted: readonly Wanted[]): void {
+  const path = `${directory}/cgroup.type`;
+  const type = (readTextIfAny(path) ?? "domain").trim();
+  if (type === "domain") return;
+  const domain = wanted.find(({ controller }) => !THREADED.has(controller));
+  if (domain !== undefined) {
+    throw fail({
+      code: "CGROUP",
+      field: domain.field,
+      message: `cannot set ${domain.file}: the cgroup is of type "${type}", which cannot have the controller ${domain.controller}`,
+      path: directory,
+      hint: "choose a cgroupsPath that is not below a threaded cgroup",
+    });
+  }
+  if (type === "domain invalid") tryWriteFile(path, "threaded");
+}
+
+function missing(one: Wanted, mountPoint: string, refusals: ReadonlyMap<string, Refusal>): CtrError {
+  const { controller, field, file } = one;
+  const refusal = refusals.get(controller);
+  const path = `${refusal?.level ?? mountPoint}/${refusal === undefined ? "cgroup.controllers" : SUBTREE}`;
+  const errno = refusal === undefined ? undefined : errnoName(refusal.errno);
+  const [why, hint] = reason(errno, controller, refusal?.level ?? mountPoint);
+  return fail({ code: "CGROUP", field, message: `cannot set ${file}: ${why}`, path, errno, hint });
+}
+
+function reason(errno: string | undefined, controller: string, level: string): [why: string, hint: string] {
+  if (errno === undefined) {
+    return [
+      `the cgroup2 tree does not have the controller ${controller}`,
+      "it is not built into the kernel, is switched off (cgroup_disable=), is mounted as cgroup v1, or was not delegated",
+    ];
+  }
+  if (errno === "EBUSY") {
+    return [
+      `${level} holds processes itself, so it cannot have the controller ${controller} for those below it`,
+      "move those processes into a cgroup below it, or choose an absolute cgroupsPath elsewhere",
+    ];
+  }
+  if (errno === "EACCES" || errno === "EPERM" || errno === "EROFS") {
+    return [
+      `the controller ${controller} may not be enabled in ${level}`,
+      "that part of the tree was not delegated to this user",
+    ];
+  }
+  return [`the controller ${controller} could not be enabled in ${level}`, `the kernel said ${errno}`];
+}

@@ -1,0 +1,32 @@
+/**
+ * Joining the cgroup of a running container on v2, for exec.
+ */
+import type { CgroupJoin } from "../../src/driver.ts";
+import { readTextIfAny } from "../../src/kernel/file.ts";
+import { openStep, UNIFIED } from "./plan.ts";
+
+/**
+ * A cgroup whose children have controllers takes no processes of its own (EBUSY): that is so when the container's init
+ * (systemd, say) has made cgroups and moved itself into one. Then, as in runc, it is the init's cgroup that is joined.
+ */
+export function planJoin(directory: string, initPid: number): CgroupJoin {
+  const inner = (readTextIfAny(`${directory}/cgroup.subtree_control`) ?? "").trim() !== "";
+  const target = inner ? (initCgroup(directory, initPid) ?? directory) : directory;
+  return { before: [openStep(target)], join: [], cloneInto: `cgroup.${UNIFIED}` };
+}
+
+/** Directory of the init's own cgroup, if that is below the container's; the kernel, not the container, names it. */
+function initCgroup(directory: string, initPid: number): string | undefined {
+  const line = (readTextIfAny(`/proc/${initPid}/cgroup`) ?? "")
+    .split("\n")
+    .find((one) => one.startsWith("0::"));
+  if (line === undefined) return undefined;
+  const path = line.slice(3);
+  // The part of the tree that is mounted may start below its root: the longest common tail of the one is in the other.
+  for (let at = directory.indexOf("/", 1); at > 0; at = directory.indexOf("/", at + 1)) {
+    const tail = directory.slice(at);
+    const found = path.lastIndexOf(`${tail}/`);
+    if (found >= 0) return `${directory}${path.slice(found + tail.length)}`;
+  }
+  return undefined;
+}

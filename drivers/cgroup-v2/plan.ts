@@ -1,0 +1,133 @@
+/**
+ * A new container's cgroup in a cgroup2 tree, as steps of a plan; on a hybrid host (cgroup-v1) too, for what only that
+ * tree has. Pure. Not here: what the actions named here do (driver.ts), or values of limits (one file a controller).
+ */
+import type { CgroupPart, CgroupRequest, Host } from "../../src/driver.ts";
+import { fail } from "../../src/error.ts";
+import { O_DIRECTORY, O_PATH } from "../../src/kernel/constants.ts";
+import type { HostAction, HostStep } from "../../src/plan/step.ts";
+import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
+import { devicePolicy } from "../cgroup-common/devices.ts";
+import { placeCgroup, readCgroupPath } from "../cgroup-common/path.ts";
+import type { Prepare } from "../cgroup-common/prepare.ts";
+import { rdma } from "../cgroup-common/rdma.ts";
+import { type Controller, settingStep } from "../cgroup-common/setting.ts";
+import { cpu } from "./cpu.ts";
+import { cpuset } from "./cpuset.ts";
+import type { DeviceProgram } from "./devices.ts";
+import type { Enable, Wanted } from "./enable.ts";
+import { hugetlb } from "./hugetlb.ts";
+import { io } from "./io.ts";
+import { memory } from "./memory.ts";
+import { pids } from "./pids.ts";
+import { unifiedSettings } from "./unified.ts";
+
+/** Name of the driver, for actions. */
+export const NAME = "v2";
+/** Key of the cgroup among the paths, and name of its descriptor. */
+export const UNIFIED = "unified";
+const FD = `cgroup.${UNIFIED}`;
+const FIELD = "linux.cgroupsPath";
+
+export const CONTROLLERS: readonly Controller[] = [cpu, cpuset, memory, pids, io, hugetlb, rdma];
+
+/** Plans the container's cgroup. */
+export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
+  const mountPoint = host.cgroup.unified;
+  if (mountPoint === undefined) {
+    throw fail({ code: "CGROUP", field: FIELD, message: "this host has no cgroup2 tree" });
+  }
+  const path = readCgroupPath(request, host.uid);
+  const { directory, levels } = placeCgroup(path, mountPoint, host.cgroup.own[""] ?? "/", 2);
+  const prepare: Prepare = { home: path.home ? levels.slice(0, -1) : [], own: [directory] };
+  const before: HostStep[] = [hostStep("check that the cgroup is free", action(NAME, "prepare", prepare))];
+  for (const level of path.home ? [directory] : levels) {
+    before.push(hostStep(`make the cgroup ${level}`, { do: "mkdir", path: level, mode: 0o755 }));
+  }
+  const resources = request.resources ?? {};
+  const part = unifiedSteps(NAME, mountPoint, directory, resources, true, true);
+  before.push(...part.before, openStep(directory));
+  return {
+    paths: { [UNIFIED]: directory },
+    before,
+    join: [],
+    atPid: part.atPid,
+    cloneInto: FD,
+    warnings: [...path.warnings, ...part.warnings],
+  };
+}
+
+/** Opening the directory, for clone3. */
+export function openStep(directory: string): HostStep {
+  const open = { do: "open", as: FD, path: directory, flags: O_PATH | O_DIRECTORY } as const;
+  return hostStep(`open ${directory}`, open);
+}
+
+/** Steps that hold resources in a directory of the cgroup2 tree that is there. */
+export interface UnifiedPart {
+  readonly before: readonly HostStep[];
+  readonly atPid: readonly HostStep[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * `driver` carries out the actions. `devices`: hold `resources.devices` too. `all`: enable every controller that the
+ * tree has, so that it is counted; else only those that are needed.
+ */
+export function unifiedSteps(
+  driver: string,
+  mountPoint: string,
+  directory: string,
+  resources: LinuxResources,
+  devices: boolean,
+  all = false,
+): UnifiedPart {
+  const before: HostStep[] = [];
+  const atPid: HostStep[] = [];
+  const warnings: string[] = [];
+  const wanted = new Map<string, Wanted>();
+  const want = (controller: string, field: string, file: string): void => {
+    if (!wanted.has(controller))
+      wanted.set(controller, { controller, field: `linux.resources.${field}`, file });
+  };
+  for (const controller of CONTROLLERS) {
+    warnings.push(...(controller.warnings?.(resources) ?? []));
+    for (const setting of controller.settings(resources)) {
+      want(controller.name, setting.field, setting.file);
+      (setting.late === true ? atPid : before).push(settingStep(driver, directory, setting));
+    }
+  }
+  for (const { controller, setting } of unifiedSettings(resources)) {
+    if (controller !== undefined) want(controller, setting.field, setting.file);
+    before.push(settingStep(driver, directory, setting));
+  }
+  if (all || wanted.size > 0) {
+    const enable: Enable = { mountPoint, directory, all, wanted: [...wanted.values()] };
+    before.unshift(
+      hostStep("enable controllers down to the cgroup", action(driver, "enable-controllers", enable)),
+    );
+  }
+  if (devices) {
+    const policy = devicePolicy(resources.devices);
+    if (!policy.allowAll || policy.rules.length > 0) {
+      const program: DeviceProgram = { directory, policy };
+      const step = hostStep("allow devices, by an eBPF program", action(driver, "device-program", program));
+      before.push({ ...step, field: "linux.resources.devices" });
+    }
+  }
+  if (resources.network?.classID) warnings.push(noNetwork("classID"));
+  if (resources.network?.priorities?.length) warnings.push(noNetwork("priorities"));
+  return { before, atPid, warnings };
+}
+
+function noNetwork(field: string): string {
+  return `linux.resources.network.${field} is ignored: cgroup v2 has nothing like it`;
+}
+
+function hostStep(about: string, what: HostAction): HostStep {
+  return { on: "host", field: FIELD, about, action: what };
+}
+
+function action(driver: string, call: string, args: unknown): HostAction {
+  return { do: "driver", kind: "cgroup", name: driver, call, args };
+}

@@ -1,0 +1,25 @@
+/**
+ * `linux.resources.unified`: any file of the cgroup2 tree, by name. Written after everything else, so it wins.
+ */
+import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
+import { badValue, type Setting } from "../cgroup-common/setting.ts";
+
+/** A setting and the controller that its file belongs to; undefined for those of the core (`cgroup.*`). */
+export interface UnifiedSetting {
+  readonly controller: string | undefined;
+  readonly setting: Setting;
+}
+
+/** The settings, in the order of the config. A name that leads out of the directory is refused. */
+export function unifiedSettings({ unified }: LinuxResources): UnifiedSetting[] {
+  return Object.entries(unified ?? {}).map(([file, data]) => {
+    if (file === "" || file.includes("/") || file.includes("\0") || !file.includes(".")) {
+      throw badValue(`unified.${file}`, "is not the name of a cgroup file");
+    }
+    const controller = file.slice(0, file.indexOf("."));
+    return {
+      controller: controller === "cgroup" || file.endsWith(".pressure") ? undefined : controller,
+      setting: { field: `unified.${file}`, file, data },
+    };
+  });
+}

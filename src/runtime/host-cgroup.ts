@@ -1,0 +1,81 @@
+/**
+ * How control groups are set up on this host, from two files of procfs (cgroups(7)): which hierarchies are mounted
+ * where, and in which cgroup ctr-bun itself is. Not here: the rest of the host (host.ts), or any cgroup's files.
+ */
+import type { HostCgroup } from "../driver.ts";
+import { readText } from "../kernel/file.ts";
+
+/** Words among a v1 mount's options that are no controllers (cgroup1_show_options() of kernel/cgroup/cgroup-v1.c). */
+const OTHER_OPTIONS = new Set([
+  "rw",
+  "ro",
+  "none",
+  "noprefix",
+  "xattr",
+  "clone_children",
+  "cpuset_v2_mode",
+  "favordynmods",
+  "nofavordynmods",
+]);
+
+/** Reads both files. */
+export function probeCgroups(): HostCgroup {
+  return readCgroups(readText("/proc/self/mountinfo"), readText("/proc/self/cgroup"));
+}
+
+/**
+ * The same from the files' text (proc_pid_mountinfo(5), cgroups(7)). Where a hierarchy is mounted more than once, the
+ * first mount of its root counts, else the first one at all. `own` paths are below the mount point: where only a part
+ * of a hierarchy is mounted (inside a container), that part's name is taken off.
+ */
+export function readCgroups(mountinfo: string, cgroup: string): HostCgroup {
+  const controllers: Record<string, string> = {};
+  const roots: Record<string, string> = {};
+  let unified: string | undefined;
+  for (let at = mountinfo.indexOf(" - cgroup"); at >= 0; at = mountinfo.indexOf(" - cgroup", at + 1)) {
+    const start = mountinfo.lastIndexOf("\n", at) + 1;
+    const end = mountinfo.indexOf("\n", at);
+    const before = mountinfo.slice(start, at).split(" ");
+    const after = mountinfo.slice(at + 3, end < 0 ? undefined : end).split(" ");
+    const [root, point] = [unescaped(before[3] ?? "/"), unescaped(before[4] ?? "")];
+    if (after[0] === "cgroup2") {
+      if (unified !== undefined && (roots[""] === "/" || root !== "/")) continue;
+      unified = point;
+      roots[""] = root;
+    } else if (after[0] === "cgroup") {
+      for (const name of (after[2] ?? "").split(",")) {
+        if (OTHER_OPTIONS.has(name) || (name.includes("=") && !name.startsWith("name="))) continue;
+        if (name in controllers && (roots[name] === "/" || root !== "/")) continue;
+        controllers[name] = point;
+        roots[name] = root;
+      }
+    }
+  }
+  const legacy = Object.keys(controllers).length > 0;
+  const mode = unified === undefined ? (legacy ? "legacy" : "none") : legacy ? "hybrid" : "unified";
+  return { mode, unified, controllers, own: readOwn(cgroup, roots) };
+}
+
+function readOwn(cgroup: string, roots: Readonly<Record<string, string>>): Record<string, string> {
+  const own: Record<string, string> = {};
+  for (const line of cgroup.split("\n")) {
+    const first = line.indexOf(":");
+    const second = line.indexOf(":", first + 1);
+    if (first < 0 || second < 0) continue;
+    const path = line.slice(second + 1);
+    for (const name of line.slice(first + 1, second).split(",")) {
+      const root = roots[name] ?? "/";
+      const inside = root !== "/" && (path === root || path.startsWith(`${root}/`));
+      own[name] = inside ? path.slice(root.length) || "/" : path;
+    }
+  }
+  return own;
+}
+
+/** Blanks, tabs, newlines and backslashes stand in mountinfo as `\040` and so on. */
+function unescaped(text: string): string {
+  if (!text.includes("\\")) return text;
+  return text.replace(/\\([0-7]{3})/g, (_all, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+}
