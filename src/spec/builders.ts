@@ -70,6 +70,20 @@ export function rule<T>(judge: (value: T, complain: Complain) => void): v.RawChe
   });
 }
 
+/**
+ * The index of the first entry whose `type` an earlier one has. For rules; a plain loop, as array methods
+ * with a callback are compiled when they are first called, and this runs once in a process.
+ */
+export function repeatedType(list: readonly { readonly type: string }[]): number | undefined {
+  const seen = new Set<string>();
+  for (let index = 0; index < list.length; index++) {
+    const type = list[index]?.type ?? "";
+    if (seen.has(type)) return index;
+    seen.add(type);
+  }
+  return undefined;
+}
+
 function refuseArrays<T extends v.GenericSchema>(schema: T): T {
   const run = schema["~run"];
   return Object.assign(schema, {

@@ -9,12 +9,14 @@ export const OCI_VERSION = "1.3.0";
 
 /** SemVer 2.0.0, its own regular expression; most versions are told without it, as it is dear to compile. */
 function isSemver(version: string): boolean {
-  const parts = version.split(".");
-  return (parts.length === 3 && parts.every(isPlainNumber)) || full().test(version);
+  const [major, minor, patch, more] = version.split(".");
+  const isPlain = isPlainNumber(major) && isPlainNumber(minor) && isPlainNumber(patch) && more === undefined;
+  return isPlain || full().test(version);
 }
 
-function isPlainNumber(part: string): boolean {
-  return consistsOf(part, "0123456789") && (part === "0" || (part !== "" && !part.startsWith("0")));
+function isPlainNumber(part: string | undefined): boolean {
+  if (part === undefined || part === "") return false;
+  return part === "0" || (consistsOf(part, "0123456789") && !part.startsWith("0"));
 }
 
 const full = () =>

@@ -3,7 +3,7 @@
  * Not here: resources (resources.ts), seccomp (seccomp.ts), devices and network devices (devices.ts).
  */
 import * as v from "valibot";
-import { lazy, map, object, optional, optionalText, rule } from "../builders.ts";
+import { lazy, map, object, optional, optionalText, repeatedType, rule } from "../builders.ts";
 import { AbsolutePath, FilledText, Flag, Int64, integer, oneOf, Text, TextList } from "../scalars.ts";
 import { LinuxDevice, NetDevices } from "./devices.ts";
 import { IdMapping } from "./mounts.ts";
@@ -24,11 +24,9 @@ const Namespaces = lazy(() =>
   v.pipe(
     v.array(LinuxNamespace),
     rule((namespaces, complain) => {
-      namespaces.forEach(({ type }, index) => {
-        if (namespaces.findIndex((other) => other.type === type) < index) {
-          complain(`must be listed once only: ${type}`, index, "type");
-        }
-      });
+      const index = repeatedType(namespaces);
+      if (index !== undefined)
+        complain(`must be listed once only: ${namespaces[index]?.type}`, index, "type");
     }),
   ),
 );

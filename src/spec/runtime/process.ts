@@ -3,7 +3,7 @@
  * Not here: scheduling (scheduling.ts); which capabilities exist (kernel).
  */
 import * as v from "valibot";
-import { defaulted, lazy, object, optional, optionalText, rule } from "../builders.ts";
+import { defaulted, lazy, object, optional, optionalText, repeatedType, rule } from "../builders.ts";
 import {
   AbsolutePath,
   Flag,
@@ -86,11 +86,8 @@ const Rlimits = lazy(() =>
   v.pipe(
     v.array(Rlimit),
     rule((limits, complain) => {
-      limits.forEach(({ type }, index) => {
-        if (limits.findIndex((other) => other.type === type) < index) {
-          complain(`must be set once only: ${type}`, index, "type");
-        }
-      });
+      const index = repeatedType(limits);
+      if (index !== undefined) complain(`must be set once only: ${limits[index]?.type}`, index, "type");
     }),
   ),
 );

@@ -264,6 +264,7 @@ describe("digests", () => {
       `sha256:${hex.slice(1)}`,
       `must have 64 lower-case hex digits after "sha256:", got "sha256:${hex.slice(1)}"`,
     ],
+    [`sha256:${hex}0`, `must have 64 lower-case hex digits after "sha256:", got "sha256:${hex}0"`],
     [`sha512:${hex}`, `must have 128 lower-case hex digits after "sha512:", got "sha512:${hex}"`],
     [`blake3:${hex}`, "digest algorithm blake3 is not supported: only sha256 and sha512 are"],
     ["constructor:a", "digest algorithm constructor is not supported: only sha256 and sha512 are"],
