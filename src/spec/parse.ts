@@ -26,7 +26,8 @@ export function parseDocument<const T extends v.GenericSchema>(
 }
 
 /**
- * Parses JSON text, or bytes of UTF-8, and checks it like {@link parseDocument}.
+ * Parses JSON text, or bytes of UTF-8, and checks it like {@link parseDocument}. Integers in the schema have
+ * to be those of scalars.ts: `v.number()` would take a rounded one above 2^53 for good.
  * @throws CtrError INVALID_CONFIG, also for text that is not JSON (`field`: `config.json:3:14`) or is above
  *   `maxBytes`.
  */
