@@ -5,7 +5,8 @@
  */
 import { type CtrError, fail } from "./error.ts";
 import type { HostStep, InitStep } from "./plan/step.ts";
-import type { LinuxNamespace, LinuxResources } from "./spec/runtime/linux.ts";
+import type { LinuxNamespace } from "./spec/runtime/linux.ts";
+import type { LinuxResources } from "./spec/runtime/resources.ts";
 import type { LinuxSeccomp } from "./spec/runtime/seccomp.ts";
 
 /** What the host is, probed once at the edge (runtime/host.ts); a value, so plans are the same on any machine. */
@@ -153,9 +154,6 @@ export interface NamespaceContext {
   readonly field: string;
   readonly hostname: string | undefined;
   readonly domainname: string | undefined;
-  readonly timeOffsets:
-    | Readonly<Record<string, { readonly secs?: number | undefined; readonly nanosecs?: number | undefined }>>
-    | undefined;
 }
 
 /** One kind of namespace. `name` is its type in config.json: `network`, `mount`, ... */

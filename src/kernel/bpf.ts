@@ -36,7 +36,6 @@ const OPCODES = {
   mov32: 0xb4,
   and32: 0x54,
   rsh32: 0x74,
-  jeq: 0x15,
   jne: 0x55,
   exit: 0x95,
 } as const;

@@ -18,25 +18,32 @@ if (process.arch !== "x64" && !arm)
 /** Assembled trampoline-x86_64.s and trampoline-aarch64.s, base64. */
 export const TRAMPOLINES = {
   x86_64:
-    "g///dBpIifhIifdIidZIicpNicJNichMi0wkCA8Fw1NBVEiJ80mJ9Lg4AAAAvxFBAAAx9jHSRTHSRTHADwVIhcB0BEFcW8NIiwNIi3sISItzEEiLUxhMi1MgTItDKEyLSzAPBUiFwHgGSIPDOOvYSPfYSYlEJPhJiVwk8LjnAAAAv38AAAAPBQ8L",
+    "g///dBpIifhIifdIidZIicpNicJNichMi0wkCA8Fw1NBVEiJ80mJ9Lg4AAAAvxFBAAAx9jHSRTHSRTHADwVIhcB0BEFcW8NIiwNIi3sISItzEEiLUxhMi1MgTItDKEyLSzAPBUiFwHgGSIPDOOvYSPfYSYlEJPhJiVwk8LjnAAAAv38AAAAPBQ8LV4s9b/8AAEiJ5roEAAAAuAEAAAAPBV/DuA8AAAAPBQ==",
   aarch64:
-    "HwQAMUABAFToAwCq4AMBquEDAqriAwOq4wMEquQDBarlAwaqAQAA1MADX9bqAwGq6QMBqogbgNIgIojSAQCA0gIAgNIDAIDSBACA0gEAANRAAAC0wANf1igBQPkghUCpIo1BqSSVQqkBAADUYAD4tynhAJH5//8X4AMAy0CBH/hJAR/4yAuA0uAPgNIBAADUAAAg1A==",
+    "HwQAMUABAFToAwCq4AMBquEDAqriAwOq4wMEquQDBarlAwaqAQAA1MADX9bqAwGq6QMBqogbgNIgIojSAQCA0gIAgNIDAIDSBACA0gEAANRAAAC0wANf1igBQPkghUCpIo1BqSSVQqkBAADUYAD4tynhAJH5//8X4AMAy0CBH/hJAR/4yAuA0uAPgNIBAADUAAAg1OAPH7hA+wcY4QMAkYIAgNIICIDSAQAA1P9DAJHAA1/W",
 };
 
 const PROT_READ_WRITE = 3;
 const PROT_READ_EXEC = 5;
 const MAP_PRIVATE_ANONYMOUS = 0x22;
+/** Bytes of code; as many follow that can be written: the cell with the signal handler's descriptor. */
 const PAGE = 65536;
 
 type Entry = (nr: number, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown) => number;
 
-function link(): Entry {
+interface Linked {
+  readonly call: Entry;
+  readonly page: number;
+}
+
+function link(): Linked {
   const { ptr: pointer, i32, i64_fast } = FFIType;
   const args = [i32, pointer, pointer, i32, i32, i32, i32] as const;
   const libc = dlopen("libc.so.6", { syscall: { args, returns: pointer } }).symbols;
   const nr = arm ? 1 : 0;
   const size = PAGE as Pointer;
-  const page = libc.syscall(SYSCALLS.mmap[nr], null, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+  const both = (2 * PAGE) as Pointer;
+  const page = libc.syscall(SYSCALLS.mmap[nr], null, both, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   if (page === null || page < 4096) throw new Error("no memory for the system call trampoline");
   const code = Buffer.from(arm ? TRAMPOLINES.aarch64 : TRAMPOLINES.x86_64, "base64");
   new Uint8Array(toArrayBuffer(page, 0, PAGE)).set(code);
@@ -45,10 +52,10 @@ function link(): Entry {
   }
   const seven = [i32, pointer, pointer, pointer, pointer, pointer, pointer] as const;
   const linked = linkSymbols({ entry: { ptr: page, args: seven, returns: i64_fast } });
-  return linked.symbols.entry as unknown as Entry;
+  return { call: linked.symbols.entry as unknown as Entry, page };
 }
 
-const entry = link();
+const { call: entry, page } = link();
 const column = arm ? 1 : 0;
 
 /**
@@ -89,4 +96,17 @@ export const SPAWN_ROW = 56;
  */
 export function spawnTable(table: Uint8Array): number {
   return entry(-1, addressOf(table) + SPAWN_HEADER, 0, 0, 0, 0, 0);
+}
+
+/** Offsets of `handler` and `restorer` in the trampoline (nm of the assembled source). */
+const HANDLER = arm ? 0x94 : 0x8a;
+const RESTORER = arm ? undefined : 0xa2;
+
+/**
+ * Makes the trampoline's handler write the number of every signal that is set to it (4 bytes) to `fd`. Returns the
+ * addresses for struct sigaction: the handler, and what it returns to (x86-64 only).
+ */
+export function signalHandler(fd: number): { handler: number; restorer: number | undefined } {
+  new DataView(toArrayBuffer((page + PAGE) as Pointer, 0, 4)).setInt32(0, fd, true);
+  return { handler: page + HANDLER, restorer: RESTORER === undefined ? undefined : page + RESTORER };
 }

@@ -1,4 +1,4 @@
-// The two entries of the trampoline that kernel/raw.ts puts into an executable page (aarch64, AAPCS64).
+// The entries of the trampoline that kernel/raw.ts puts into an executable page (aarch64, AAPCS64).
 // Assembled by test/unit/kernel/trampoline.test.ts, which compares the bytes with those in raw.ts.
 
 // long call(nr, a, b, c, d, e, f), and spawn(rows) for nr -1: see trampoline-x86_64.s.
@@ -44,3 +44,15 @@ failed:
   mov x0, #127
   svc #0
   brk #0
+
+// void handler(int signal), see trampoline-x86_64.s. The kernel has its own way back.
+handler:
+  str w0, [sp, #-16]!
+  ldr w0, CELL
+  mov x1, sp
+  mov x2, #4
+  mov x8, #64
+  svc #0
+  add sp, sp, #16
+  ret
+.set CELL, call + 65536

@@ -1,4 +1,4 @@
-# The two entries of the trampoline that kernel/raw.ts puts into an executable page (x86-64, System V calls).
+# The entries of the trampoline that kernel/raw.ts puts into an executable page (x86-64, System V calls).
 # Assembled by test/unit/kernel/trampoline.test.ts, which compares the bytes with those in raw.ts.
 .intel_syntax noprefix
 
@@ -57,3 +57,19 @@ failed:
   mov edi, 127
   syscall
   ud2
+
+# void handler(int signal): writes the signal's number (4 bytes) to the descriptor in the cell behind the page.
+handler:
+  push rdi
+  mov edi, dword ptr [rip + CELL]
+  mov rsi, rsp
+  mov edx, 4
+  mov eax, 1
+  syscall
+  pop rdi
+  ret
+# What a handler returns to (rt_sigreturn).
+restorer:
+  mov eax, 15
+  syscall
+.set CELL, call + 65536

@@ -13,22 +13,6 @@ import { STUB_X86_64 } from "./stub-x86_64.ts";
 /** Architectures that a program can be written for. */
 export type MachineArch = "x86_64" | "aarch64";
 
-/** Kinds of report, the first u32 of every message of the init; the second and third are its values. */
-export const REPORT = {
-  /** a: pid of the container's init. */
-  pid: 1,
-  /** a: which sync point (index in SYNC_POINTS); the init waits for 8 bytes. */
-  sync: 2,
-  /** a: errno, b: index of the row. Sent by the stub itself. */
-  failure: 3,
-  /** a: which descriptor (DESCRIPTOR), which comes along. */
-  descriptor: 4,
-  /** The next thing is execve: end of file after this means that it succeeded. */
-  executing: 5,
-} as const;
-/** Size of a report: three u32. */
-export const REPORT_SIZE = 12;
-
 const CODE_BASE = 0x400000;
 /** Header of the data part: the report descriptor. The table follows. */
 const DATA_BASE = 0x601000;
@@ -36,6 +20,7 @@ const TABLE_BASE = DATA_BASE + 64;
 const DATA_OFFSET = 4096;
 const HEADERS = 64 + 56 * 3;
 const ROW = 64;
+const MAX_ARGS = 6;
 const TEST = 0xffff;
 const FAIL = 0xfffe;
 
@@ -62,7 +47,7 @@ class Data {
   view = new DataView(this.bytes.buffer);
   end: number;
   readonly #strings = new Map<string, number>();
-  readonly #named = new Map<string, number>();
+  readonly #named = new Map<string, { readonly address: number; readonly size: number }>();
 
   constructor(end: number) {
     this.end = end;
@@ -99,13 +84,23 @@ class Data {
 
   /** Address of a slot (8 bytes) or buffer; a slot comes into being when it is first named. */
   named(name: string): number {
-    return this.#named.get(name) ?? this.declare(name, 8);
+    return this.#named.get(name)?.address ?? this.declare(name, 8);
+  }
+
+  /** Address `offset` bytes into a slot or buffer, with room there for `size` bytes. */
+  inside(name: string, offset: number, size: number): number {
+    const address = this.named(name);
+    const room = ((this.#named.get(name)?.size ?? 0) + 7) & ~7;
+    if (offset < 0 || offset + size > room) {
+      throw fail({ code: "INTERNAL", message: `offset ${offset} is outside of buffer ${name}` });
+    }
+    return address + offset;
   }
 
   declare(name: string, size: number): number {
     if (this.#named.has(name)) throw fail({ code: "INTERNAL", message: `buffer ${name} declared twice` });
     const address = DATA_BASE + this.reserve(size);
-    this.#named.set(name, address);
+    this.#named.set(name, { address, size });
     return address;
   }
 
@@ -139,10 +134,16 @@ export function writeProgram(request: ProgramRequest): MachineProgram {
       stepOfRow.push(index);
     }
   });
-  const data = new Data(64 + rows.length * ROW);
+  const data = new Data(64 + (rows.length + 1) * ROW);
   for (const step of steps) {
     if (step.buffers === undefined) continue;
-    for (const [name, size] of Object.entries(step.buffers)) data.declare(name, size);
+    for (const [name, content] of Object.entries(step.buffers)) {
+      if (typeof content === "number") data.declare(name, content);
+      else {
+        const at = data.declare(name, content.byteLength) - DATA_BASE;
+        data.bytes.set(content, at);
+      }
+    }
   }
 
   const label = (name: string): number => {
@@ -151,15 +152,15 @@ export function writeProgram(request: ProgramRequest): MachineProgram {
     return address;
   };
   const descriptor = (name: string): number => {
-    const fd = descriptors[name];
+    const fd = Object.hasOwn(descriptors, name) ? descriptors[name] : undefined;
     if (fd === undefined) throw fail({ code: "INTERNAL", message: `no descriptor is named ${name}` });
     return fd;
   };
-  const place = (where: AddressArg): number => data.named(where.at) + (where.offset ?? 0);
+  const place = (where: AddressArg, size: number): number => data.inside(where.at, where.offset ?? 0, size);
   const encode = (arg: Arg): number | bigint => {
     if (typeof arg === "number" || typeof arg === "bigint") return arg;
     if (typeof arg === "string") return data.string(arg);
-    if ("at" in arg) return place(arg);
+    if ("at" in arg) return place(arg, 0);
     if ("fd" in arg) return descriptor(arg.fd);
     if ("label" in arg) return label(arg.label);
     if ("slot" in arg) throw fail({ code: "INTERNAL", message: `slot ${arg.slot} inside a constant struct` });
@@ -182,13 +183,16 @@ export function writeProgram(request: ProgramRequest): MachineProgram {
     const at = 64 + index * ROW;
     let indirect = 0;
     const args = row.args;
+    if (args.length > MAX_ARGS) {
+      throw fail({ code: "INTERNAL", message: `${row.call} has ${args.length} arguments: more than six` });
+    }
     for (let i = 0; i < args.length; i++) {
       const arg = args[i];
       if (arg === undefined) continue;
       let value: number | bigint;
       if (typeof arg === "object" && "slot" in arg) {
         indirect |= 1 << i;
-        value = data.named(arg.slot);
+        value = data.inside(arg.slot, arg.offset ?? 0, 1);
       } else {
         value = encode(arg);
       }
@@ -198,7 +202,11 @@ export function writeProgram(request: ProgramRequest): MachineProgram {
       row.call === "test" ? TEST : row.call === "fail" ? FAIL : SYSCALLS[row.call as Syscall]?.[column];
     if (nr === undefined) throw fail({ code: "INTERNAL", message: `there is no call named ${row.call}` });
     const store =
-      row.store === undefined ? 0 : typeof row.store === "string" ? data.named(row.store) : place(row.store);
+      row.store === undefined
+        ? 0
+        : typeof row.store === "string"
+          ? data.named(row.store)
+          : place(row.store, 8);
     const view = data.view;
     view.setUint16(at, nr, true);
     view.setUint8(at + 2, indirect);
@@ -207,14 +215,26 @@ export function writeProgram(request: ProgramRequest): MachineProgram {
     if (row.onError !== undefined) view.setUint32(at + 56, label(row.onError), true);
     if (row.onZero !== undefined) view.setUint32(at + 60, label(row.onZero), true);
   }
+  guard(data, rows.length);
   data.word(0, descriptor("report"));
   return { elf: writeElf(request.arch, data.bytes.subarray(0, data.end)), stepOfRow, rows };
+}
+
+/**
+ * The row behind the last one: what stands there next is data, which the stub would carry out as rows. A program that
+ * runs past its end fails in its last row instead, with ENOEXEC.
+ */
+function guard(data: Data, rows: number): void {
+  const at = 64 + rows * ROW;
+  data.view.setUint16(at, FAIL, true);
+  data.word(at + 8, -ERRNO.ENOEXEC);
+  data.word(at + 16, TABLE_BASE + Math.max(rows - 1, 0) * ROW);
 }
 
 function allowByte(allow: string | undefined): number {
   if (allow === undefined) return 0;
   if (allow === "any") return 0xff;
-  const errno = ERRNO[allow as keyof typeof ERRNO];
+  const errno = Object.hasOwn(ERRNO, allow) ? ERRNO[allow as keyof typeof ERRNO] : undefined;
   if (errno === undefined) throw fail({ code: "INTERNAL", message: `there is no errno named ${allow}` });
   return errno;
 }

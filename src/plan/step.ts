@@ -12,9 +12,10 @@ import type { Hook } from "../spec/runtime/hooks.ts";
 export interface FdArg {
   readonly fd: string;
 }
-/** The 8 bytes kept in the named slot. */
+/** The 8 bytes kept in the named slot, or `offset` bytes into a buffer. */
 export interface SlotArg {
   readonly slot: string;
+  readonly offset?: number;
 }
 /** The address of the named slot or buffer, `offset` bytes in. */
 export interface AddressArg {
@@ -59,7 +60,10 @@ export interface Row {
   readonly label?: string;
 }
 
-/** Points at which the init waits for ctr-bun (docs/machine.md). */
+/**
+ * Points at which ctr-bun acts for the init (docs/machine.md). The init waits at each, but not at `pid`: it goes on
+ * while ctr-bun does what it can do only now that the container's process exists.
+ */
 export type SyncPoint = "maps" | "pid" | "mounts" | "created";
 
 interface StepBase {
@@ -73,9 +77,9 @@ interface StepBase {
 export interface InitStep extends StepBase {
   readonly on: "init";
   readonly rows: readonly Row[];
-  /** Buffers that the rows use, by name: their size in bytes, zeroed. */
-  readonly buffers?: Readonly<Record<string, number>>;
-  /** This step ends with the init waiting for ctr-bun at this point. */
+  /** Buffers that the rows use, by name: their size in bytes (zeroed), or what is in them at first. */
+  readonly buffers?: Readonly<Record<string, number | Uint8Array>>;
+  /** This step ends at this point. */
   readonly sync?: SyncPoint;
   /** What a person may do when a row fails with this errno: `{ EPERM: "..." }`. */
   readonly hints?: Readonly<Record<string, string>>;

@@ -44,7 +44,7 @@ export function syscallNames(table: SyscallTable): ReadonlyMap<number, string> {
 function read(text: string, base: number): Map<string, number> {
   const table = new Map<string, number>();
   let next = 0;
-  for (const word of text.trim().split(/\s/)) {
+  for (const word of text.trim().replaceAll("\n", " ").split(" ")) {
     const first = word.charCodeAt(0);
     if (first >= 0x30 && first <= 0x39) next = Number(word);
     else table.set(word, base + next++);

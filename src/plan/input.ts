@@ -1,0 +1,60 @@
+/**
+ * What a plan is made from: the config, the host, the drivers, and facts that were looked up beforehand. All of it is
+ * data; making a plan touches nothing. Not here: looking the facts up (runtime/facts.ts).
+ */
+import type { DriverRegistry, Host } from "../driver.ts";
+import type { RuntimeConfig } from "../spec/runtime/config.ts";
+
+/** Where a mount goes, found by walking the root file system before the plan is made. */
+export interface MountFact {
+  /** Absolute path inside the root, without `.`, `..` or symbolic links as far as it exists. */
+  readonly destination: string;
+  /** How many components at its end do not exist yet. */
+  readonly missing: number;
+  /** Index in config.mounts of the mount that it lies in, -1 for the root file system itself. */
+  readonly inside: number;
+  /** Absolute source of a bind mount; else the source as given. */
+  readonly source: string;
+  /** A bind mount's source is not a directory. */
+  readonly file: boolean;
+}
+
+/** What was looked up for one container. */
+export interface PlanFacts {
+  /** Absolute. */
+  readonly bundle: string;
+  /** Absolute path of the root file system on the host. */
+  readonly rootfs: string;
+  /** In the order of config.mounts. */
+  readonly mounts: readonly MountFact[];
+  /** process.cwd inside the root, and how many of its components do not exist. */
+  readonly cwd: Pick<MountFact, "destination" | "missing"> | undefined;
+  /** RLIMIT_NOFILE as the caller had it, where ctr-bun's own differs. */
+  readonly nofile: { readonly soft: bigint; readonly hard: bigint } | undefined;
+  /** Highest capability that the kernel knows. */
+  readonly lastCapability: number;
+  /** Types of joined namespaces that belong to the joined user namespace: they are joined after it. */
+  readonly afterUser: readonly string[];
+}
+
+/** How the container is to be made, besides its config. */
+export interface PlanOptions {
+  readonly id: string;
+  /** `wait`: until `start` (OCI create); `go`: as soon as everything stands (run). */
+  readonly start: "wait" | "go";
+  readonly noPivot: boolean;
+  readonly noNewKeyring: boolean;
+  /** Descriptors from 3 up that the program keeps. */
+  readonly preserveFds: number;
+  /** The init stays PID 1, forwards signals, reaps, and ends with the program's code. */
+  readonly init: boolean;
+}
+
+/** Everything a plan is made from. */
+export interface PlanInput {
+  readonly config: RuntimeConfig;
+  readonly host: Host;
+  readonly registry: DriverRegistry;
+  readonly facts: PlanFacts;
+  readonly options: PlanOptions;
+}

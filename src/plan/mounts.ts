@@ -1,0 +1,162 @@
+/**
+ * `mounts` of config.json as init rows, in order: bind mounts are cloned inside the container's mount namespace, file
+ * systems are made with the mount API, and each is moved onto the descriptor of its destination. Before pivot_root.
+ * Not here: the root itself (root.ts), cgroup mounts (cgroup-mount.ts), reading options (mount-options.ts).
+ */
+import { fail } from "../error.ts";
+import { AT_FDCWD, AT_RECURSIVE, O_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "../kernel/constants.ts";
+import type { Mount } from "../spec/runtime/config.ts";
+import { cgroupMountRows } from "./cgroup-mount.ts";
+import type { MountFact, PlanInput } from "./input.ts";
+import { changesAnything, type MountOptions, parseMountOptions } from "./mount-options.ts";
+import { attributeRow, mountSlot, moveRow, newMountRows } from "./mount-rows.ts";
+import { openRow, reachRows } from "./paths.ts";
+import { row, slot } from "./rows.ts";
+import type { InitStep, Row } from "./step.ts";
+
+/** fsconfig(2) takes strings of up to 255 bytes; what is longer goes through mount(2). */
+const FSCONFIG_MAX = 255;
+/** Destinations below /proc that may be covered (as runc lets them): they lead to no process's files. */
+const PROC_ALLOWED = new Set(
+  "cpuinfo diskstats loadavg meminfo net/dev slabinfo stat swaps sys/crypto/fips_enabled sys/kernel/ns_last_pid uptime".split(
+    " ",
+  ),
+);
+
+/** The steps of all mounts. */
+export function mountSteps(input: PlanInput, cgroupPaths: Readonly<Record<string, string>>): InitStep[] {
+  const mounts = input.config.mounts ?? [];
+  return mounts.map((mount, index) => {
+    const fact = input.facts.mounts[index];
+    if (fact === undefined) throw fail({ code: "INTERNAL", message: `mounts[${index}] was not looked up` });
+    return mountStep(input, cgroupPaths, mount, fact, index);
+  });
+}
+
+function mountStep(
+  input: PlanInput,
+  cgroupPaths: Readonly<Record<string, string>>,
+  mount: Mount,
+  fact: MountFact,
+  index: number,
+): InitStep {
+  const field = `mounts[${index}]`;
+  const options = parseMountOptions(mount.type, mount.options ?? []);
+  refuse(mount, fact, options, field);
+  const into = mountSlot(index);
+  const { destination } = fact;
+  const kernelFs = mount.type === "proc" || mount.type === "sysfs";
+  const reach = reachRows({
+    path: destination,
+    missing: fact.missing,
+    file: fact.file,
+    into: "destination",
+    strict: kernelFs && !options.bind,
+  });
+  const step = (about: string, rows: Row[], hints: Record<string, string>, path = destination): InitStep => ({
+    on: "init",
+    field,
+    about,
+    path,
+    rows,
+    hints,
+  });
+  if (options.remount) {
+    return step(`change the mount at ${destination}`, [...reach, ...settle("destination", options)], HINTS);
+  }
+  if (options.bind) {
+    const rows = [
+      row(
+        "open_tree",
+        [AT_FDCWD, fact.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (options.recursive ? AT_RECURSIVE : 0)],
+        { store: into },
+      ),
+      ...settle(into, options),
+      ...reach,
+      moveRow(into, "destination"),
+    ];
+    return step(`bind ${fact.source} at ${destination}`, rows, BIND_HINTS, fact.source);
+  }
+  if (mount.type === "cgroup" || mount.type === "cgroup2") {
+    const rows = [...reach, ...cgroupMountRows(input, cgroupPaths, options, into)];
+    return step(`mount cgroup at ${destination}`, rows, HINTS);
+  }
+  const type = mount.type ?? "";
+  const rows = options.data.some((option) => option.length > FSCONFIG_MAX)
+    ? [...reach, ...oldMountRows(type, fact.source, options, into, destination)]
+    : [...newMountRows(type, fact.source, options, into), ...reach, moveRow(into, "destination")];
+  rows.push(...settle(into, { ...options, attributes: { set: 0, clear: 0 } }));
+  return step(`mount ${type} at ${destination}`, rows, HINTS);
+}
+
+const HINTS: Record<string, string> = {
+  ENODEV: "this kernel has no such file system: load its module, or change the type",
+  ENOENT: "a directory of the destination is missing and could not be made",
+  ELOOP: "the destination in the root file system is a symbolic link; it must be a real directory",
+  EROFS: "the destination does not exist and lies in a read-only file system: make it beforehand",
+  ENOTDIR: "the destination must be a directory where the source is one, and a file where it is a file",
+  EINVAL: "the file system does not know one of the options",
+};
+const BIND_HINTS: Record<string, string> = {
+  ...HINTS,
+  ENOENT: "the source of the bind mount must exist",
+  EACCES: "the source must be reachable for the root of the container's user namespace",
+};
+
+function refuse(mount: Mount, fact: MountFact, options: MountOptions, field: string): void {
+  if (mount.type === undefined && !options.bind && !options.remount) {
+    throw fail({
+      code: "INVALID_CONFIG",
+      field: `${field}.type`,
+      message: "missing, and the options have neither bind nor rbind",
+    });
+  }
+  if (options.tmpcopyup || options.idmap !== undefined || mount.uidMappings !== undefined) {
+    const what = options.tmpcopyup ? "tmpcopyup" : "ID-mapped mounts";
+    throw fail({ code: "UNSUPPORTED", field: `${field}.options`, message: `${what}: not supported yet` });
+  }
+  const below = fact.destination.startsWith("/proc/") ? fact.destination.slice(6) : undefined;
+  if (below !== undefined && !PROC_ALLOWED.has(below)) {
+    throw fail({
+      code: "INVALID_CONFIG",
+      field: `${field}.destination`,
+      message: `${mount.destination} lies in /proc, which must stay the kernel's own`,
+      hint: `mounts in /proc may cover only: ${[...PROC_ALLOWED].join(", ")}`,
+    });
+  }
+  if (fact.destination === "/proc" && mount.type !== "proc" && !options.bind) {
+    throw fail({
+      code: "INVALID_CONFIG",
+      field: `${field}.type`,
+      message: `/proc must be of type proc, not ${JSON.stringify(mount.type)}`,
+    });
+  }
+}
+
+/** Attributes and propagation of a mount that a slot stands for. */
+function settle(of: string, options: MountOptions): Row[] {
+  const rows: Row[] = [];
+  if (changesAnything(options.recursiveAttributes))
+    rows.push(attributeRow(of, options.recursiveAttributes, true));
+  if (changesAnything(options.attributes)) rows.push(attributeRow(of, options.attributes, false));
+  for (const { flag, recursive } of options.propagation) {
+    rows.push(attributeRow(of, { set: 0, clear: 0 }, recursive, flag));
+  }
+  return rows;
+}
+
+/** mount(2) onto the working directory, for options that fsconfig(2) cannot take. */
+function oldMountRows(
+  type: string,
+  source: string,
+  options: MountOptions,
+  into: string,
+  path: string,
+): Row[] {
+  return [
+    row("fchdir", [slot("destination")]),
+    row("mount", [source, ".", type, 0, options.data.join(",")]),
+    openRow(path, O_PATH, { store: into }),
+    ...(changesAnything(options.attributes) ? [attributeRow(into, options.attributes, false)] : []),
+  ];
+}

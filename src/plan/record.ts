@@ -1,0 +1,63 @@
+/** A plan as text: every step with the field that it comes from, and the rows of the init. For golden tests and `plan`. */
+import type { Arg, HostAction, Plan, Row, Step } from "./step.ts";
+
+function bytesText(bytes: Uint8Array): string {
+  const hex = Buffer.from(bytes.subarray(0, 32)).toString("hex");
+  return bytes.byteLength > 32 ? `<${bytes.byteLength} bytes ${hex}...>` : `<${hex}>`;
+}
+
+function argText(arg: Arg): string {
+  if (typeof arg === "string") return JSON.stringify(arg);
+  if (typeof arg === "bigint") return `0x${arg.toString(16)}`;
+  if (typeof arg === "number") return arg > 4095 ? `0x${arg.toString(16)}` : `${arg}`;
+  if ("fd" in arg) return `fd:${arg.fd}`;
+  const offset = "offset" in arg && arg.offset !== undefined ? `+${arg.offset}` : "";
+  if ("slot" in arg) return `$${arg.slot.replaceAll(" ", "_")}${offset}`;
+  if ("at" in arg) return `&${arg.at.replaceAll(" ", "_")}${offset}`;
+  if ("label" in arg) return `:${arg.label.replaceAll(" ", "_")}`;
+  if ("bytes" in arg) return bytesText(arg.bytes);
+  return `[${arg.words.map(argText).join(" ")}]`;
+}
+
+function rowText({ call, args, store, allow, onError, onZero, label }: Row): string {
+  const place =
+    store === undefined ? "" : ` -> ${typeof store === "string" ? argText({ slot: store }) : argText(store)}`;
+  const mark = (word: string, name: string | undefined) =>
+    name === undefined ? "" : ` ${word} ${argText({ label: name })}`;
+  const allowed = allow === undefined ? "" : ` allow ${allow}${mark("then", onError)}`;
+  const head = label === undefined ? "" : `${argText({ label })} `;
+  return `    ${head}${call}(${args.map(argText).join(", ")})${place}${allowed}${mark("zero", onZero)}`;
+}
+
+function actionText(action: HostAction): string {
+  switch (action.do) {
+    case "mkdir":
+      return `mkdir ${action.path} ${action.mode.toString(8)}`;
+    case "write":
+      return `write ${action.path} ${JSON.stringify(action.data)}`;
+    case "open":
+      return `open ${action.path} as ${action.as}`;
+    case "id-map":
+      return `${action.file} ${action.map.map((m) => `${m.containerID} ${m.hostID} ${m.size}`).join(", ")}`;
+    case "hooks":
+      return action.hooks.map(({ path }) => path).join(", ");
+    case "prlimit":
+      return `prlimit ${action.resource} ${action.soft} ${action.hard}`;
+    case "driver":
+      return `${action.kind} ${action.name}: ${action.call} ${JSON.stringify(action.args)}`;
+  }
+}
+
+function stepText(step: Step, rows: boolean): string {
+  const head = `${step.on === "init" ? "init" : "host"}  ${step.field}: ${step.about}`;
+  if (!rows) return head;
+  if (step.on === "host") return `${head}\n    ${actionText(step.action)}`;
+  return [head, ...step.rows.map(rowText)].join("\n");
+}
+
+/** The plan, a line for each step, and below it (unless `rows` is false) what it does exactly. */
+export function recordPlan(plan: Plan, rows = true): string {
+  const lines = plan.steps.map((step) => stepText(step, rows));
+  for (const warning of plan.warnings) lines.push(`warning  ${warning}`);
+  return `${lines.join("\n")}\n`;
+}

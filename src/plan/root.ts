@@ -1,0 +1,154 @@
+/**
+ * The container's root: bound at its own place in the container's mount namespace before the mounts, entered by
+ * pivot_root after them, then its propagation and, where asked for, read-only.
+ */
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  MNT_DETACH,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MS_MOVE,
+  MS_PRIVATE,
+  MS_REC,
+  MS_SHARED,
+  MS_SLAVE,
+  MS_UNBINDABLE,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from "../kernel/constants.ts";
+import type { PlanInput } from "./input.ts";
+import { attributeRow } from "./mount-rows.ts";
+import { ROOT } from "./paths.ts";
+import { row, slot } from "./rows.ts";
+import type { InitStep } from "./step.ts";
+
+const PROPAGATION: Readonly<Record<string, number>> = {
+  private: MS_PRIVATE,
+  shared: MS_SHARED,
+  slave: MS_SLAVE,
+  unbindable: MS_UNBINDABLE,
+};
+
+/** Whether the container gets a mount namespace of its own: without it nothing may be mounted. */
+export function hasMountNamespace({ config }: Pick<PlanInput, "config">): boolean {
+  return (config.linux?.namespaces ?? []).some(({ type }) => type === "mount");
+}
+
+/**
+ * Binds the root onto itself. The init already stands in it (chdir in stage 0, with the host's rights), so that no
+ * path has to be walked: a parent directory may be closed to the user namespace's root.
+ */
+export function bindRootSteps(input: PlanInput): InitStep[] {
+  if (!hasMountNamespace(input)) {
+    return [
+      {
+        on: "init",
+        field: "root.path",
+        about: "open the root",
+        rows: [row("openat", [AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { store: ROOT })],
+      },
+    ];
+  }
+  return [
+    {
+      on: "init",
+      field: "linux.rootfsPropagation",
+      about: "keep mounts from spreading to the host",
+      rows: [row("mount", ["none", "/", "", MS_SLAVE | MS_REC, 0])],
+    },
+    {
+      on: "init",
+      field: "root.path",
+      about: `bind ${input.facts.rootfs} onto itself`,
+      path: input.facts.rootfs,
+      rows: [
+        row("open_tree", [AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE], {
+          store: ROOT,
+        }),
+        row("mount_setattr", [
+          slot(ROOT),
+          "",
+          AT_EMPTY_PATH | AT_RECURSIVE,
+          { words: [0, 0, MS_PRIVATE, 0] },
+          32,
+        ]),
+        row("move_mount", [slot(ROOT), "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH]),
+      ],
+      hints: { EINVAL: "the root file system must not be a mount that others share as unbindable" },
+    },
+  ];
+}
+
+/** Enters the root and lets go of the old one. */
+export function enterRootSteps(input: PlanInput): InitStep[] {
+  const step = (about: string, rows: InitStep["rows"], hints: Record<string, string> = {}): InitStep => ({
+    on: "init",
+    field: "root.path",
+    about,
+    rows,
+    hints,
+  });
+  if (!hasMountNamespace(input)) {
+    return [
+      step("enter the root by chroot", [
+        row("fchdir", [slot(ROOT)]),
+        row("chroot", ["."]),
+        row("chdir", ["/"]),
+      ]),
+    ];
+  }
+  const steps: InitStep[] = [];
+  if (input.options.noPivot) {
+    steps.push(
+      step("enter the root by moving it over /", [
+        row("fchdir", [slot(ROOT)]),
+        row("mount", [".", "/", "", MS_MOVE, 0]),
+        row("chroot", ["."]),
+        row("chdir", ["/"]),
+      ]),
+    );
+  } else {
+    steps.push(
+      step(
+        "enter the root by pivot_root",
+        [
+          row("fchdir", [slot(ROOT)]),
+          row("pivot_root", [".", "."]),
+          // The old root now lies over the new one, at the same place.
+          row("umount2", [".", MNT_DETACH]),
+          row("chdir", ["/"]),
+        ],
+        { EINVAL: "pivot_root cannot leave an initramfs: give --no-pivot, or move / to a real mount first" },
+      ),
+    );
+  }
+  const propagation = input.config.linux?.rootfsPropagation;
+  const flag = propagation === undefined ? undefined : PROPAGATION[propagation];
+  if (flag !== undefined) {
+    steps.push({
+      on: "init",
+      field: "linux.rootfsPropagation",
+      about: `make the root ${propagation}`,
+      rows: [row("mount", ["none", "/", "", flag, 0])],
+    });
+  }
+  return steps;
+}
+
+/** Makes the root read-only; after everything that is made in it. */
+export function readonlyRootSteps(input: PlanInput): InitStep[] {
+  if (input.config.root.readonly !== true) return [];
+  return [
+    {
+      on: "init",
+      field: "root.readonly",
+      about: "make the root read-only",
+      rows: [attributeRow(ROOT, { set: MOUNT_ATTR_RDONLY, clear: 0 }, false)],
+    },
+  ];
+}

@@ -1,0 +1,207 @@
+/**
+ * Stage 0 of the init, in the host's namespaces: clean descriptors, cgroups, joined namespaces, the user namespace and
+ * its maps, the time namespace, and at last clone3 of the child that becomes the container.
+ */
+import type { CgroupPart, NamespacePart } from "../driver.ts";
+import { fail } from "../error.ts";
+import {
+  AT_FDCWD,
+  CLONE_INTO_CGROUP,
+  CLONE_NEWTIME,
+  CLONE_NEWUSER,
+  CLONE_PARENT,
+  O_CLOEXEC,
+  O_WRONLY,
+  PR_SET_DUMPABLE,
+  PR_SET_NAME,
+} from "../kernel/constants.ts";
+import { REPORT, REPORT_SIZE, reportBytes } from "../machine/report.ts";
+import type { PlanInput } from "./input.ts";
+import { ORPHANED, row, syncStep } from "./rows.ts";
+import type { InitStep, Row, Step } from "./step.ts";
+
+/** Label of the child's first row. */
+export const CHILD = "child";
+const RLIMIT_NOFILE = 7;
+const CLOSE_RANGE_CLOEXEC = 4;
+
+/** The first rows of every program: nothing of ctr-bun's survives an execve, and files get the modes asked for. */
+export function firstStep(input: Pick<PlanInput, "facts">): InitStep {
+  const rows: Row[] = [
+    row("prctl", [PR_SET_NAME, "ctr-init", 0, 0, 0]),
+    row("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC]),
+    row("umask", [0]),
+  ];
+  const { nofile } = input.facts;
+  if (nofile !== undefined) {
+    // JavaScript engines raise the soft limit of their own process: the caller's is given back.
+    rows.push(row("prlimit64", [0, RLIMIT_NOFILE, { words: [nofile.soft, nofile.hard] }, 0]));
+  }
+  return { on: "init", field: "process", about: "start with a clean process", rows, buffers: { word: 8 } };
+}
+
+/** What stage 0 is put together from. */
+export interface Stage0 {
+  readonly cgroup: CgroupPart | undefined;
+  readonly namespaces: readonly { readonly type: string; readonly part: NamespacePart }[];
+}
+
+/** All of stage 0, ending in the row from which the child goes on. */
+export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): Step[] {
+  const { config, facts } = input;
+  const steps: Step[] = [firstStep(input)];
+  const score = config.process?.oomScoreAdj;
+  if (score !== undefined) {
+    steps.push(
+      procFileStep("process.oomScoreAdj", `set oom_score_adj to ${score}`, "oom_score_adj", `${score}`),
+    );
+  }
+  if (cgroup !== undefined) steps.push(...cgroup.join);
+  steps.push({
+    on: "init",
+    field: "root.path",
+    about: `stand in ${facts.rootfs}`,
+    path: facts.rootfs,
+    rows: [row("chdir", [facts.rootfs])],
+  });
+  const flags = (type: string) => namespaces.find((entry) => entry.type === type)?.part.cloneFlag ?? 0;
+  const user = namespaces.find((entry) => entry.type === "user");
+  const joined = namespaces.filter(({ type }) => type !== "user");
+  for (const { type, part } of joined) if (!facts.afterUser.includes(type)) steps.push(...part.join);
+  if (user !== undefined) steps.push(...user.part.join);
+  if (flags("user") !== 0) steps.push(...userNamespaceSteps(input));
+  for (const { type, part } of joined) if (facts.afterUser.includes(type)) steps.push(...part.join);
+  if (flags("time") !== 0) steps.push(...timeNamespaceSteps(input));
+  if (user !== undefined) {
+    steps.push({
+      on: "init",
+      field: "linux.namespaces",
+      about: "become root of the user namespace",
+      rows: [row("setresgid", [0, 0, 0]), row("setresuid", [0, 0, 0])],
+      hints: { EINVAL: "map the container's IDs 0 in linux.uidMappings and linux.gidMappings" },
+    });
+  }
+  if (flags("pid") === 0 || user !== undefined) {
+    // Others are in the pid namespace: they must not reach our descriptors through /proc (CVE-2016-9962).
+    steps.push({
+      on: "init",
+      field: "linux.namespaces",
+      about: "be closed to ptrace",
+      rows: [row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0])],
+    });
+  }
+  let cloneFlags = CLONE_PARENT;
+  for (const { type, part } of namespaces)
+    if (type !== "user" && type !== "time") cloneFlags += part.cloneFlag;
+  steps.push(cloneStep(cloneFlags, cgroup?.cloneInto));
+  return steps;
+}
+
+/** clone3(2) of the child, the report of its pid, and the end of stage 0. */
+export function cloneStep(flags: number, cgroup: string | undefined): InitStep {
+  const all = flags + (cgroup === undefined ? 0 : CLONE_INTO_CGROUP);
+  const into = cgroup === undefined ? 0 : { fd: cgroup };
+  return {
+    on: "init",
+    field: "linux.namespaces",
+    about: "make the container's process and its namespaces",
+    sync: "pid",
+    buffers: { "pid.report": reportBytes(REPORT.pid) },
+    rows: [
+      row("clone3", [{ words: [all, 0, 0, 0, 0, 0, 0, 0, 0, 0, into] }, 88], {
+        store: { at: "pid.report", offset: 4 },
+        onZero: CHILD,
+      }),
+      row("write", [{ fd: "report" }, { at: "pid.report" }, REPORT_SIZE]),
+      row("exit_group", [0]),
+      row("exit_group", [1], { label: ORPHANED }),
+    ],
+    hints: {
+      EPERM: "making namespaces takes root, or a user namespace among linux.namespaces",
+      ENOSPC: "a limit of /proc/sys/user/max_*_namespaces is reached",
+      EAGAIN: "a pids limit above the container's cgroup, or RLIMIT_NPROC, is reached",
+      ENOMEM: "the pid namespace to join has lost its init",
+      ENOSYS: "ctr-bun needs Linux 5.14 or later",
+      EINVAL: "this kernel lacks one of the namespaces in linux.namespaces",
+    },
+  };
+}
+
+/** Writes a file of /proc/self while it is still the host's own procfs. */
+export function procFileStep(field: string, about: string, file: string, text: string): InitStep {
+  const name = `/proc/self/${file}`;
+  return {
+    on: "init",
+    field,
+    about,
+    path: name,
+    rows: [
+      row("openat", [AT_FDCWD, name, O_WRONLY | O_CLOEXEC, 0], { store: "proc.file" }),
+      row("write", [{ slot: "proc.file" }, text, text.length]),
+      row("close", [{ slot: "proc.file" }]),
+    ],
+  };
+}
+
+function userNamespaceSteps({ config }: PlanInput): Step[] {
+  const uid = config.linux?.uidMappings ?? [];
+  const gid = config.linux?.gidMappings ?? [];
+  for (const [property, map] of [
+    ["uidMappings", uid],
+    ["gidMappings", gid],
+  ] as const) {
+    if (map.length > 0) continue;
+    throw fail({
+      code: "INVALID_CONFIG",
+      field: `linux.${property}`,
+      message: "a new user namespace needs mappings",
+      hint: `give linux.${property}, such as [{"containerID": 0, "hostID": 100000, "size": 65536}]`,
+    });
+  }
+  return [
+    {
+      on: "init",
+      field: "linux.namespaces",
+      about: "make the user namespace",
+      rows: [row("unshare", [CLONE_NEWUSER])],
+      hints: {
+        EPERM: "user namespaces are forbidden here (kernel.unprivileged_userns_clone, or a security module)",
+        ENOSPC: "the limit in /proc/sys/user/max_user_namespaces is reached",
+      },
+    },
+    syncStep("maps", "linux.uidMappings", "wait for the ID mappings"),
+    {
+      on: "host",
+      field: "linux.gidMappings",
+      about: "map groups",
+      action: { do: "id-map", file: "gid_map", map: gid },
+    },
+    {
+      on: "host",
+      field: "linux.uidMappings",
+      about: "map users",
+      action: { do: "id-map", file: "uid_map", map: uid },
+    },
+  ];
+}
+
+function timeNamespaceSteps({ config }: PlanInput): Step[] {
+  const steps: Step[] = [
+    {
+      on: "init",
+      field: "linux.namespaces",
+      about: "make the time namespace",
+      rows: [row("unshare", [CLONE_NEWTIME])],
+      hints: { EINVAL: "this kernel has no time namespaces" },
+    },
+  ];
+  const lines = Object.entries(config.linux?.timeOffsets ?? {}).flatMap(([clock, offset]) =>
+    offset === undefined ? [] : [`${clock} ${offset.secs ?? 0} ${offset.nanosecs ?? 0}\n`],
+  );
+  if (lines.length > 0) {
+    steps.push(
+      procFileStep("linux.timeOffsets", "set the clocks' offsets", "timens_offsets", lines.join("")),
+    );
+  }
+  return steps;
+}

@@ -1,0 +1,96 @@
+/** `linux.sysctl`: written through the container's own procfs by descriptor, never by a path of the image (R2). */
+
+import { fail } from "../error.ts";
+import {
+  FSCONFIG_CMD_CREATE,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  O_CLOEXEC,
+  O_WRONLY,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+} from "../kernel/constants.ts";
+import type { PlanInput } from "./input.ts";
+import { mountSlot } from "./mount-rows.ts";
+import { row, slot, struct } from "./rows.ts";
+import type { InitStep } from "./step.ts";
+
+/** IPC sysctls that belong to the ipc namespace (ipc_namespaces(7)). */
+const IPC = new Set(
+  "kernel/msgmax kernel/msgmnb kernel/msgmni kernel/sem kernel/shmall kernel/shmmax kernel/shmmni kernel/shm_rmid_forced".split(
+    " ",
+  ),
+);
+
+/** Which new namespace a sysctl belongs to; undefined: it is the host's. */
+function namespaceOf(path: string): string | undefined {
+  if (path.startsWith("net/")) return "network";
+  if (IPC.has(path) || path.startsWith("fs/mqueue/")) return "ipc";
+  if (path === "kernel/domainname" || path === "kernel/hostname") return "uts";
+  return path.startsWith("user/") ? "user" : undefined;
+}
+
+/** `net.ipv4.conf.eth0/1.x` -> its path below /proc/sys (sysctl(8): dots and slashes change places). */
+export function sysctlPath(name: string): string {
+  const firstSlash = name.indexOf("/");
+  const firstDot = name.indexOf(".");
+  if (firstSlash >= 0 && (firstDot < 0 || firstSlash < firstDot)) return name;
+  return name.replace(/[./]/g, (mark) => (mark === "." ? "/" : "."));
+}
+
+/** Steps that set all sysctls. */
+export function sysctlSteps({ config, facts }: PlanInput): InitStep[] {
+  const entries = Object.entries(config.linux?.sysctl ?? {});
+  if (entries.length === 0) return [];
+  const namespaces = new Set((config.linux?.namespaces ?? []).map(({ type }) => type as string));
+  const steps: InitStep[] = [];
+  const at = facts.mounts.findLastIndex(({ destination }) => destination === "/proc");
+  let proc = mountSlot(at);
+  if (at < 0) {
+    proc = "proc.own";
+    steps.push({
+      on: "init",
+      field: "linux.sysctl",
+      about: "make a procfs of its own to write sysctls through",
+      rows: [
+        row("fsopen", ["proc", FSOPEN_CLOEXEC], { store: "fs" }),
+        row("fsconfig", [slot("fs"), FSCONFIG_CMD_CREATE, 0, 0, 0]),
+        row("fsmount", [slot("fs"), FSMOUNT_CLOEXEC, 0], { store: proc }),
+      ],
+    });
+  }
+  const resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  for (const [name, value] of entries) {
+    const path = sysctlPath(name);
+    const field = `linux.sysctl[${JSON.stringify(name)}]`;
+    const namespace = namespaceOf(path);
+    if (namespace === undefined || !namespaces.has(namespace)) {
+      throw fail({
+        code: "INVALID_CONFIG",
+        field,
+        message: `${name} is ${namespace === undefined ? "not in a namespace" : `the host's`}: setting it would change the host`,
+        hint:
+          namespace === undefined
+            ? "set it on the host"
+            : `add a new ${namespace} namespace to linux.namespaces`,
+      });
+    }
+    const bytes = new TextEncoder().encode(value);
+    steps.push({
+      on: "init",
+      field,
+      about: `set ${name} to ${value}`,
+      path: `/proc/sys/${path}`,
+      rows: [
+        row("openat2", [slot(proc), `sys/${path}`, { bytes: struct(O_WRONLY | O_CLOEXEC, 0, resolve) }, 24], {
+          store: "sysctl",
+        }),
+        row("write", [slot("sysctl"), { bytes }, bytes.byteLength]),
+        row("close", [slot("sysctl")]),
+      ],
+      hints: { ENOENT: "this kernel has no such sysctl", EINVAL: "the kernel refuses this value" },
+    });
+  }
+  return steps;
+}

@@ -1,0 +1,93 @@
+/** Carries out host steps, and remembers what they made so that it can be undone. */
+import type { ActContext, DriverRegistry } from "../driver.ts";
+import { asCtrError } from "../error.ts";
+import { check } from "../kernel/check.ts";
+import { AT_REMOVEDIR } from "../kernel/constants.ts";
+import { ERRNO, errnoName } from "../kernel/errno.ts";
+import { close, open, tryMkdir, tryUnlink, tryWriteFile } from "../kernel/file.ts";
+import { trySetLimit } from "../kernel/process.ts";
+import type { HostAction, HostStep, IdMapAction } from "../plan/step.ts";
+import type { Hook } from "../spec/runtime/config.ts";
+import { hostFailure } from "./failure.ts";
+
+/** What host steps work on. */
+export interface HostContext {
+  readonly registry: DriverRegistry;
+  /** Descriptors opened for the init, by name. */
+  readonly descriptors: Record<string, number>;
+  /** Directories that were made, in order. */
+  readonly made: string[];
+  /** Stage 0 of the init, once started: its maps are written. */
+  stage0: number | undefined;
+  /** The container's process, once known. */
+  pid: number | undefined;
+  runHooks(name: string, hooks: readonly Hook[]): void;
+}
+
+/** Carries out steps in order; the error of one has its field and hint. */
+export function actAll(steps: readonly HostStep[], context: HostContext): void {
+  for (const step of steps) {
+    try {
+      act(step.action, context);
+    } catch (error) {
+      throw hostFailure(step, asCtrError(error));
+    }
+  }
+}
+
+function act(action: HostAction, context: HostContext): void {
+  switch (action.do) {
+    case "mkdir": {
+      const result = tryMkdir(action.path, action.mode);
+      if (result === 0) context.made.push(action.path);
+      else if (result !== -ERRNO.EEXIST) check(result, { syscall: "mkdir", path: action.path });
+      return;
+    }
+    case "write": {
+      const result = tryWriteFile(action.path, action.data);
+      if (result < 0 && action.allow?.includes(errnoName(-result)) === true) return;
+      check(result, { syscall: "write", path: action.path });
+      return;
+    }
+    case "open":
+      context.descriptors[action.as] = open(action.path, action.flags);
+      return;
+    case "id-map":
+      writeIdMap(action, context.stage0 ?? 0);
+      return;
+    case "hooks":
+      context.runHooks(action.name, action.hooks);
+      return;
+    case "prlimit":
+      check(trySetLimit(context.pid ?? -1, action.resource, action.soft, action.hard), {
+        syscall: "prlimit64",
+      });
+      return;
+    case "driver": {
+      const kind = action.kind === "cgroup" || action.kind === "seccomp" ? action.kind : "namespace";
+      const actContext: ActContext = { pid: context.pid };
+      context.registry.get(kind, action.name).act?.(action.call, action.args, actContext);
+    }
+  }
+}
+
+/** uid_map and gid_map take the whole map in one write (user_namespaces(7)). */
+function writeIdMap({ file, map }: IdMapAction, pid: number): void {
+  const path = `/proc/${pid}/${file}`;
+  const text = map.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
+  check(tryWriteFile(path, text), {
+    syscall: "write",
+    path,
+    hint: "the mapped IDs must be ctr-bun's own, not overlap, and there may be at most 340 ranges",
+  });
+}
+
+/** Closes what was opened for the init. */
+export function closeAll(context: HostContext): void {
+  for (const fd of Object.values(context.descriptors)) close(fd);
+}
+
+/** Takes made directories away again, the last one first; what others have put there stays. */
+export function removeMade(context: HostContext): void {
+  for (const path of context.made.toReversed()) tryUnlink(path, AT_REMOVEDIR);
+}

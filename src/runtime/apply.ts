@@ -1,0 +1,173 @@
+/**
+ * Carries a plan out for real: host steps in ctr-bun, init steps in the init, the two held together by the report
+ * channel. An error undoes what was made. Not here: what a plan says (plan/), state on disk (state.ts).
+ */
+import type { DriverRegistry, Host } from "../driver.ts";
+import { fail } from "../error.ts";
+import { close } from "../kernel/file.ts";
+import { executableMemfd } from "../kernel/memfd.ts";
+import { viewOf } from "../kernel/memory.ts";
+import { spawn, tryKill, waitPid } from "../kernel/process.ts";
+import { sys } from "../kernel/raw.ts";
+import { receive, socketPair } from "../kernel/socket.ts";
+import { type MachineProgram, writeProgram } from "../machine/program.ts";
+import { REPORT, REPORT_SIZE, SYNC_POINTS } from "../machine/report.ts";
+import type { HostStep, InitStep, Plan, SyncPoint } from "../plan/step.ts";
+import type { Hook } from "../spec/runtime/config.ts";
+import { actAll, closeAll, type HostContext, removeMade } from "./act.ts";
+import { initFailure, initGone } from "./failure.ts";
+
+/** What a plan is carried out with. */
+export interface ApplyRequest {
+  readonly plan: Plan;
+  readonly host: Host;
+  readonly registry: DriverRegistry;
+  readonly stdio: readonly [number, number, number];
+  /** More descriptors that the init inherits, by name (`start`), and under their own numbers. */
+  readonly descriptors?: Readonly<Record<string, number>>;
+  readonly preserveFds?: number;
+  /** The container's process exists; it goes on meanwhile. */
+  onPid?(pid: number): void;
+  /** Everything is made and the program has not started: state.json says created. */
+  onCreated?(pid: number): void;
+  /** A descriptor that the init sent: 1 the terminal's other side, 2 the seccomp listener (report.ts). */
+  onDescriptor?(which: number, fd: number): void;
+  runHooks?(name: string, hooks: readonly Hook[], pid: number): void;
+  /** `created`: return then, the init waits for start; `executing`: return once the program runs. */
+  readonly until: "created" | "executing";
+}
+
+/** Host steps by when they are due. */
+type Due = Record<"before" | SyncPoint, HostStep[]>;
+
+function sort(plan: Plan): { init: InitStep[]; due: Due } {
+  const init: InitStep[] = [];
+  const due: Due = { before: [], maps: [], pid: [], mounts: [], created: [] };
+  let now: keyof Due = "before";
+  for (const step of plan.steps) {
+    if (step.on === "host") due[now].push(step);
+    else {
+      init.push(step);
+      if (step.sync !== undefined) now = step.sync;
+    }
+  }
+  return { init, due };
+}
+
+/** Carries the plan out and returns the pid of the container's process. */
+export function applyPlan(request: ApplyRequest): number {
+  const { init, due } = sort(request.plan);
+  const context: HostContext = {
+    registry: request.registry,
+    descriptors: {},
+    made: [],
+    stage0: undefined,
+    pid: undefined,
+    runHooks: (name, hooks) => request.runHooks?.(name, hooks, context.pid ?? 0),
+  };
+  try {
+    actAll(due.before, context);
+    const { program, channel, pid } = start(request, init, context);
+    context.stage0 = pid;
+    try {
+      return converse(request, { program, channel, init, due, context });
+    } finally {
+      close(channel);
+    }
+  } catch (error) {
+    undo(context);
+    throw error;
+  } finally {
+    closeAll(context);
+  }
+}
+
+/** Ends the init and takes away what was made. */
+function undo(context: HostContext): void {
+  for (const pid of [context.pid, context.stage0]) {
+    if (pid === undefined) continue;
+    tryKill(pid, 9);
+    waitPid(pid);
+  }
+  removeMade(context);
+}
+
+function start(
+  { host, stdio, descriptors, preserveFds = 0 }: ApplyRequest,
+  init: readonly InitStep[],
+  context: HostContext,
+): { program: MachineProgram; channel: number; pid: number } {
+  const [channel, report] = socketPair();
+  try {
+    const all = { ...context.descriptors, ...descriptors, report };
+    const program = writeProgram({ steps: init, arch: host.arch, descriptors: all });
+    const memfd = executableMemfd("init", program.elf);
+    try {
+      const inherit = Object.values(all);
+      for (let fd = 3; fd < 3 + preserveFds; fd++) inherit.push(fd);
+      const pid = spawn({ program: memfd, argv: ["init"], env: [], stdio, inherit });
+      return { program, channel, pid };
+    } finally {
+      close(memfd);
+    }
+  } catch (error) {
+    close(channel);
+    throw error;
+  } finally {
+    close(report);
+  }
+}
+
+interface Conversation {
+  readonly program: MachineProgram;
+  readonly channel: number;
+  readonly init: readonly InitStep[];
+  readonly due: Due;
+  readonly context: HostContext;
+}
+
+const GO = new Uint8Array(8);
+
+/** Listens to the init until the point that was asked for. */
+function converse(request: ApplyRequest, { program, channel, init, due, context }: Conversation): number {
+  const data = new Uint8Array(REPORT_SIZE);
+  const view = viewOf(data);
+  let executing = false;
+  for (;;) {
+    const { length, fd } = receive(channel, data);
+    if (length <= 0) {
+      if (executing && context.pid !== undefined && length === 0) return context.pid;
+      throw gone(context);
+    }
+    const [kind, a, b] = [view.getUint32(0, true), view.getUint32(4, true), view.getUint32(8, true)];
+    if (kind === REPORT.pid) {
+      context.pid = a;
+      if (context.stage0 !== undefined) waitPid(context.stage0);
+      context.stage0 = undefined;
+      actAll(due.pid, context);
+      request.onPid?.(a);
+    } else if (kind === REPORT.sync) {
+      const point = SYNC_POINTS[a];
+      if (point !== undefined) actAll(due[point], context);
+      if (point === "created" && context.pid !== undefined) request.onCreated?.(context.pid);
+      sys("write", channel, GO, GO.byteLength);
+      if (point === "created" && request.until === "created" && context.pid !== undefined) return context.pid;
+    } else if (kind === REPORT.descriptor && fd !== undefined) request.onDescriptor?.(a, fd);
+    else if (kind === REPORT.executing) executing = true;
+    else if (kind === REPORT.failure) throw initFailure(program, init, a, b);
+    else throw fail({ code: "INTERNAL", message: `the init sent a report of unknown kind ${kind}` });
+  }
+}
+
+/** The init ended without a report: how, from its wait status. */
+function gone(context: HostContext): Error {
+  const pid = context.pid ?? context.stage0;
+  if (pid === undefined) return initGone(undefined, false);
+  // Its channel is closed: it has ended, or is about to, but for one that a filter keeps from ending.
+  const ended = waitPid(pid, true);
+  if (ended === undefined) tryKill(pid, 9);
+  const ending = ended ?? waitPid(pid);
+  context.pid = undefined;
+  context.stage0 = undefined;
+  return initGone(ending?.signal, false);
+}

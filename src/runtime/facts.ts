@@ -1,0 +1,194 @@
+/**
+ * Looks up what a plan is made from besides the config: where mounts lead inside the root file system (R1: link by
+ * link, by descriptors, knowing the mounts before), what bind sources are, the caller's limits. Changes nothing.
+ */
+import { fail } from "../error.ts";
+import { check } from "../kernel/check.ts";
+import { NS_GET_USERNS, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY, S_IFDIR } from "../kernel/constants.ts";
+import { ERRNO } from "../kernel/errno.ts";
+import { close, statusOf, tryOpen, withFd } from "../kernel/file.ts";
+import { cString, textOf } from "../kernel/memory.ts";
+import { getLimit } from "../kernel/process.ts";
+import { sys } from "../kernel/raw.ts";
+import type { MountFact, PlanFacts } from "../plan/input.ts";
+import { parseMountOptions } from "../plan/mount-options.ts";
+import type { Mount, RuntimeConfig } from "../spec/runtime/config.ts";
+import { lastCapability } from "./host.ts";
+
+const RLIMIT_NOFILE = 7;
+const MAX_LINKS = 40;
+
+/** What is at a place of the tree: the root's or a bind source's descriptor, or a fresh, empty file system. */
+interface Layer {
+  readonly at: string;
+  readonly index: number;
+  /** undefined: fresh and empty. */
+  readonly fd: number | undefined;
+}
+
+interface Place {
+  readonly destination: string;
+  readonly missing: number;
+  readonly inside: number;
+}
+
+/** Walks one path: links are followed inside the root, what does not exist is taken by its name. */
+function locate(path: string, layers: readonly Layer[], field: string): Place {
+  const todo = path
+    .split("/")
+    .filter((part) => part !== "" && part !== ".")
+    .reverse();
+  const done: string[] = [];
+  const buffer = new Uint8Array(4096);
+  let links = 0;
+  // Components up to here exist; what follows is missing.
+  let existing = 0;
+  const layerOf = (parts: readonly string[]): Layer | undefined => {
+    const whole = `/${parts.join("/")}`;
+    return layers.findLast(({ at }) => at === "/" || whole === at || whole.startsWith(`${at}/`));
+  };
+  for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
+    if (name === "..") {
+      done.pop();
+      existing = Math.min(existing, done.length);
+      continue;
+    }
+    done.push(name);
+    if (existing < done.length - 1) continue;
+    const layer = layerOf(done);
+    const whole = `/${done.join("/")}`;
+    if (layer === undefined) continue;
+    if (whole === layer.at) {
+      existing = done.length;
+      continue;
+    }
+    if (layer.fd === undefined) continue;
+    const inside = layer.at === "/" ? whole.slice(1) : whole.slice(layer.at.length + 1);
+    const n = sys("readlinkat", layer.fd, cString(inside), buffer, buffer.byteLength);
+    if (n === -ERRNO.EINVAL) existing = done.length;
+    else if (n >= 0) {
+      if (++links > MAX_LINKS) {
+        throw fail({
+          code: "INVALID_CONFIG",
+          field,
+          message: `too many symbolic links in ${path}`,
+          errno: "ELOOP",
+        });
+      }
+      const target = textOf(buffer, n);
+      done.pop();
+      if (target.startsWith("/")) done.length = 0;
+      existing = done.length;
+      todo.push(
+        ...target
+          .split("/")
+          .filter((part) => part !== "" && part !== ".")
+          .reverse(),
+      );
+    } else if (n !== -ERRNO.ENOENT) {
+      check(n, { syscall: "readlinkat", path: whole, field, message: `cannot look at ${path}` });
+    }
+  }
+  const destination = `/${done.join("/")}`;
+  return { destination, missing: done.length - existing, inside: layerOf(done)?.index ?? -1 };
+}
+
+/** A bind mount's source: absolute, and there. */
+function lookAtSource(mount: Mount, bundle: string, field: string): { source: string; file: boolean } {
+  const given = mount.source ?? "";
+  const source = given.startsWith("/") ? given : `${bundle}/${given}`;
+  const status = statusOf(source, undefined, 0);
+  if (status === undefined) {
+    throw fail({
+      code: "NOT_FOUND",
+      field: `${field}.source`,
+      message: "the source of the bind mount does not exist",
+      syscall: "statx",
+      path: source,
+      errno: "ENOENT",
+      hint: "make it, or correct the path",
+    });
+  }
+  return { source, file: status.type !== S_IFDIR };
+}
+
+/** The facts of all mounts; what each of them covers is added to `layers`. */
+function lookAtMounts(config: RuntimeConfig, bundle: string, layers: Layer[]): MountFact[] {
+  return (config.mounts ?? []).map((mount, index): MountFact => {
+    const field = `mounts[${index}]`;
+    const { bind, remount } = parseMountOptions(mount.type, mount.options ?? []);
+    const place = locate(mount.destination, layers, `${field}.destination`);
+    const { source, file } = bind
+      ? lookAtSource(mount, bundle, field)
+      : { source: mount.source ?? "", file: false };
+    const strict = (mount.type === "proc" || mount.type === "sysfs") && !bind;
+    const wanted = mount.destination.replace(/\/+$/, "").replace(/^\/*/, "/");
+    if (strict && place.destination !== wanted) {
+      throw fail({
+        code: "INVALID_CONFIG",
+        field: `${field}.destination`,
+        message: `${mount.destination} in the root file system leads to ${place.destination} by a symbolic link`,
+        hint: `${mount.destination} must be a real directory`,
+      });
+    }
+    if (!remount && !file) {
+      const fd = bind ? tryOpen(source, O_PATH | O_DIRECTORY) : undefined;
+      layers.push({ at: place.destination, index, fd: fd !== undefined && fd < 0 ? undefined : fd });
+    }
+    return { ...place, source, file };
+  });
+}
+
+/** The caller's RLIMIT_NOFILE, where JavaScript's start raised our own soft limit above it. */
+function callersLimit(): PlanFacts["nofile"] {
+  const own = getLimit(0, RLIMIT_NOFILE);
+  const parent = sys("getppid");
+  if (parent === 0) return undefined;
+  const theirs = getLimit(parent, RLIMIT_NOFILE);
+  return theirs.hard === own.hard && theirs.soft < own.soft ? theirs : undefined;
+}
+
+/** Joined namespaces that belong to the user namespace that is joined too (ioctl_ns(2)). */
+function afterUser(config: RuntimeConfig): string[] {
+  const namespaces = config.linux?.namespaces ?? [];
+  const user = namespaces.find(({ type, path }) => type === "user" && path !== undefined)?.path;
+  if (user === undefined) return [];
+  const inode = statusOf(user, undefined, 0)?.ino;
+  return namespaces.flatMap(({ type, path }) => {
+    if (type === "user" || path === undefined) return [];
+    const fd = tryOpen(path, O_RDONLY | O_NONBLOCK);
+    if (fd < 0) return [];
+    const owner = sys("ioctl", fd, NS_GET_USERNS, 0);
+    close(fd);
+    if (owner < 0) return [];
+    return withFd(owner, (open) => (statusOf("", open)?.ino === inode ? [type] : []));
+  });
+}
+
+/** Looks everything up. `bundle` is absolute. */
+export function lookUp(config: RuntimeConfig, bundle: string): PlanFacts {
+  const rootfs = config.root.path.startsWith("/") ? config.root.path : `${bundle}/${config.root.path}`;
+  const root = check(tryOpen(rootfs, O_PATH | O_DIRECTORY), {
+    syscall: "openat",
+    path: rootfs,
+    field: "root.path",
+    message: "cannot open the root file system",
+    hint: "root.path is absolute, or relative to the bundle",
+  });
+  const layers: Layer[] = [{ at: "/", index: -1, fd: root }];
+  try {
+    const mounts = lookAtMounts(config, bundle, layers);
+    const cwd = config.process === undefined ? undefined : locate(config.process.cwd, layers, "process.cwd");
+    return {
+      bundle,
+      rootfs,
+      mounts,
+      cwd,
+      nofile: callersLimit(),
+      lastCapability: lastCapability(),
+      afterUser: afterUser(config),
+    };
+  } finally {
+    for (const { fd } of layers) if (fd !== undefined) close(fd);
+  }
+}

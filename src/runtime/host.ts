@@ -1,0 +1,43 @@
+/** Looks at the host once and says what it is, as a value (driver.ts, Host). What is rarely asked is read when asked. */
+import type { Host } from "../driver.ts";
+import { PR_CAPBSET_READ } from "../kernel/constants.ts";
+import { readTextIfAny } from "../kernel/file.ts";
+import { textOf } from "../kernel/memory.ts";
+import { sys } from "../kernel/raw.ts";
+import { probeCgroups } from "./host-cgroup.ts";
+
+/** Size of each of the six fields of struct utsname (uname(2)). */
+const UTS_FIELD = 65;
+
+/** Highest capability number that the kernel knows. */
+export function lastCapability(): number {
+  // 40 since Linux 5.9; a newer kernel may know more, and says EINVAL beyond.
+  let last = 40;
+  while (sys("prctl", PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0) last++;
+  return last;
+}
+
+/** Probes this host. */
+export function probeHost(): Host {
+  const uts = new Uint8Array(UTS_FIELD * 6);
+  sys("uname", uts);
+  const kernel = textOf(uts.subarray(UTS_FIELD * 2, UTS_FIELD * 3));
+  const [major = 0, minor = 0] = kernel.split(/[.-]/, 2).map(Number);
+  return {
+    kernel,
+    kernelVersion: [major, minor],
+    arch: process.arch === "arm64" ? "aarch64" : "x86_64",
+    uid: sys("geteuid"),
+    cgroup: probeCgroups(),
+    get capabilities() {
+      let bits = 0n;
+      for (let number = 0; number <= lastCapability(); number++) {
+        if (sys("prctl", PR_CAPBSET_READ, number, 0, 0, 0) === 1) bits |= 1n << BigInt(number);
+      }
+      return bits;
+    },
+    get lsm() {
+      return (readTextIfAny("/sys/kernel/security/lsm") ?? "").trim().split(",").filter(Boolean);
+    },
+  };
+}
