@@ -6,9 +6,8 @@ import { badValue } from "./setting.ts";
 type Integer = number | bigint;
 
 /**
- * CPU shares (2 to 262144, default 1024) to cpu.weight (1 to 10000, default 100), by the formula that runc, crun and
- * systemd-based tools agreed on in 2025: a curve through least, default and most
- * (opencontainers/cgroups, ConvertCPUSharesToCgroupV2Value).
+ * CPU shares (2 to 262144, default 1024) to cpu.weight (1 to 10000, default 100): the curve through least, default and
+ * most that runc 1.3.2 and crun 1.23 have (opencontainers/cgroups, ConvertCPUSharesToCgroupV2Value).
  */
 export function sharesToWeight(shares: Integer): number {
   if (shares <= 2) return 1;

@@ -26,12 +26,50 @@ export interface DeviceProgram {
 const [R0, R1, TYPE, ACCESS, MAJOR, MINOR] = [0, 1, 2, 3, 4, 5];
 const MOST_NUMBER = 0xffffffff;
 
+/** A device, or all of a number, and the access that is allowed to it when all rules are taken together. */
+interface Cell {
+  readonly type: "b" | "c";
+  readonly major: number | undefined;
+  readonly minor: number | undefined;
+  readonly access: number;
+}
+
 /**
- * The program of a policy: 1 allows, 0 refuses. Rules are tried from the last to the first, so a later one wins. One
- * open may ask for several kinds of access at once: it is refused when a rule refuses one of them, and allowed when
- * rules have allowed all of them, each by whichever comes last for it.
+ * What every device that a rule names may do, by all rules in order: a later one wins. The most particular come first,
+ * so the first that a device matches is its answer, and the kernel's verifier has one simple block for each to read.
  */
-export function deviceProgram({ allowAll, rules }: DevicePolicy): BpfInstruction[] {
+export function deviceCells({ allowAll, rules }: DevicePolicy): Cell[] {
+  const cells = new Map<string, Omit<Cell, "access">>();
+  const add = (type: "b" | "c", major: number | undefined, minor: number | undefined): void => {
+    cells.set(`${type} ${major}:${minor}`, { type, major, minor });
+  };
+  for (const { type, major, minor } of rules) add(type, major, minor);
+  // Where "all of a major" and "all of a minor" meet, both count.
+  const majors = [...cells.values()].filter(({ major, minor }) => major !== undefined && minor === undefined);
+  const minors = [...cells.values()].filter(({ major, minor }) => major === undefined && minor !== undefined);
+  for (const { type, major } of majors) {
+    for (const other of minors) if (other.type === type) add(type, major, other.minor);
+  }
+  const wildcards = ({ major, minor }: Omit<Cell, "access">): number =>
+    Number(major === undefined) + Number(minor === undefined);
+  return [...cells.values()]
+    .sort((a, b) => wildcards(a) - wildcards(b))
+    .map((cell) => ({ ...cell, access: accessOf(cell, allowAll, rules) }));
+}
+
+function accessOf(cell: Omit<Cell, "access">, allowAll: boolean, rules: readonly DeviceRule[]): number {
+  let access = allowAll ? ALL_ACCESS : 0;
+  for (const rule of rules) {
+    if (rule.type !== cell.type) continue;
+    if (rule.major !== undefined && rule.major !== cell.major) continue;
+    if (rule.minor !== undefined && rule.minor !== cell.minor) continue;
+    access = rule.allow ? access | rule.access : access & ~rule.access;
+  }
+  return access;
+}
+
+/** The program of a policy: 1 allows, 0 refuses. All the access that is asked for at once must be allowed. */
+export function deviceProgram(policy: DevicePolicy): BpfInstruction[] {
   const code: BpfInstruction[] = [
     { op: "ldxw", register: TYPE, source: R1, offset: 0 },
     { op: "mov32", register: ACCESS, source: TYPE },
@@ -40,47 +78,46 @@ export function deviceProgram({ allowAll, rules }: DevicePolicy): BpfInstruction
     { op: "ldxw", register: MAJOR, source: R1, offset: 4 },
     { op: "ldxw", register: MINOR, source: R1, offset: 8 },
   ];
-  for (const rule of [...rules].reverse()) code.push(...ruleCode(rule, code.length));
-  code.push({ op: "mov32", register: R0, immediate: allowAll ? 1 : 0 }, { op: "exit" });
+  for (const cell of deviceCells(policy)) code.push(...cellCode(cell, code.length));
+  code.push(...answer(policy.allowAll));
   return code;
 }
 
-/** The block of one rule, which starts at instruction `start` and, where it does not match, leads behind itself. */
-function ruleCode(rule: DeviceRule, start: number): BpfInstruction[] {
+/** The block of one cell, which starts at instruction `start` and, where it does not match, leads behind itself. */
+function cellCode(cell: Cell, start: number): BpfInstruction[] {
   const tests: [register: number, value: number][] = [
-    [TYPE, rule.type === "c" ? BPF_DEVCG_DEV_CHAR : BPF_DEVCG_DEV_BLOCK],
+    [TYPE, cell.type === "c" ? BPF_DEVCG_DEV_CHAR : BPF_DEVCG_DEV_BLOCK],
   ];
   for (const [register, value] of [
-    [MAJOR, rule.major],
-    [MINOR, rule.minor],
+    [MAJOR, cell.major],
+    [MINOR, cell.minor],
   ] as const) {
     if (value === undefined) continue;
     if (value > MOST_NUMBER) throw badValue("devices", `${value} is no device number`);
     tests.push([register, value]);
   }
-  const whole = rule.access === ALL_ACCESS;
-  const rest: BpfInstruction[] = [];
+  const match: BpfInstruction[] = [];
   // A jump's immediate has a sign, the numbers have none: above 2^31 they are compared in a register.
   for (const [register, value] of tests) {
-    if (value < 0x80000000) rest.push({ op: "jne", register, immediate: value });
-    else rest.push({ op: "mov32", register: R1, immediate: value }, { op: "jne", register, source: R1 });
+    if (value < 0x80000000) match.push({ op: "jne", register, immediate: value });
+    else match.push({ op: "mov32", register: R1, immediate: value }, { op: "jne", register, source: R1 });
   }
-  if (!whole) {
-    if (rule.allow) {
-      // What this rule allows needs no other rule any more; what is left does.
-      rest.push({ op: "and32", register: ACCESS, immediate: ~rule.access });
-      rest.push({ op: "jne", register: ACCESS, immediate: 0 });
-    } else {
-      rest.push(
-        { op: "mov32", register: R1, source: ACCESS },
-        { op: "and32", register: R1, immediate: rule.access },
-      );
-      rest.push({ op: "jeq", register: R1, immediate: 0 });
-    }
+  const rest: BpfInstruction[] = [];
+  if (cell.access === ALL_ACCESS || cell.access === 0) {
+    rest.push(...answer(cell.access !== 0));
+  } else {
+    const refuse = start + match.length + 5;
+    rest.push({ op: "mov32", register: R1, source: ACCESS });
+    rest.push({ op: "and32", register: R1, immediate: ~cell.access });
+    rest.push({ op: "jne", register: R1, immediate: 0, target: refuse });
+    rest.push(...answer(true), ...answer(false));
   }
-  rest.push({ op: "mov32", register: R0, immediate: rule.allow ? 1 : 0 }, { op: "exit" });
-  const end = start + rest.length;
-  return rest.map((one) => (one.op === "jne" || one.op === "jeq" ? { ...one, target: end } : one));
+  const end = start + match.length + rest.length;
+  return [...match.map((one) => (one.op === "jne" ? { ...one, target: end } : one)), ...rest];
+}
+
+function answer(allow: boolean): BpfInstruction[] {
+  return [{ op: "mov32", register: R0, immediate: allow ? 1 : 0 }, { op: "exit" }];
 }
 
 /** Loads the program of the policy and attaches it in place of the one before. Everything allowed needs none. */
