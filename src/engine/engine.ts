@@ -1,0 +1,55 @@
+/**
+ * What every verb of the engine works with: where things are kept, which drivers there are, how warnings are told.
+ * Made by cli/ once for a command. Not here: what the verbs do.
+ */
+import type { DriverRegistry, Host, Snapshotter } from "../driver.ts";
+import { fail } from "../error.ts";
+import type { Store } from "../image/store/store.ts";
+import type { Settings } from "./settings/load.ts";
+
+/** The engine's surroundings. */
+export interface Engine {
+  readonly settings: Settings;
+  readonly registry: DriverRegistry;
+  readonly host: Host;
+  /** State root of the engine's containers, for runtime/. */
+  readonly stateRoot: string;
+  /** The caller's working directory and environment. */
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The store of images, opened on first use. */
+  store(): Store;
+  warn(message: string): void;
+}
+
+/** State root of the engine's containers; the OCI level has one of its own beside it. */
+export const STATE_ROOT = "/run/ctr-bun/engine";
+
+/** The snapshotter by that name, at its place in the store; without a name, the first that works here. */
+export function openSnapshotter(engine: Engine, name = engine.settings.snapshotter): Snapshotter {
+  const { registry, host, settings } = engine;
+  const factory =
+    name === undefined
+      ? registry.choose("snapshotter-factory", host)
+      : registry.get("snapshotter-factory", name);
+  const probe = factory.probe(host);
+  if (!probe.ok) {
+    throw fail({
+      code: "NO_DRIVER",
+      field: "--snapshotter",
+      message: `snapshotter ${factory.name} does not work on this host: ${probe.why}`,
+      hint: probe.hint,
+    });
+  }
+  return factory.open(`${settings.store}/snapshots/${factory.name}`);
+}
+
+/** Containers need what only root may do, until rootless exists. */
+export function requireRoot(host: Host, verb: string): void {
+  if (host.uid === 0) return;
+  throw fail({
+    code: "PERMISSION",
+    message: `${verb} needs root so far: ctr-bun runs as user ${host.uid}`,
+    hint: "start it with sudo",
+  });
+}

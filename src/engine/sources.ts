@@ -1,0 +1,123 @@
+/**
+ * What a container's mounts and devices come from on the host: looked at, and made where they are the container's own.
+ * Not here: reading flags (config/).
+ */
+import { type CtrError, fail } from "../error.ts";
+import { check } from "../kernel/check.ts";
+import { O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR } from "../kernel/constants.ts";
+import {
+  listDirectory,
+  open,
+  openDirectory,
+  statusOf,
+  tryMkdir,
+  tryOpen,
+  tryOpenInRoot,
+  withFd,
+} from "../kernel/file.ts";
+import type { DeviceRequest, HostDevice } from "./config/devices.ts";
+import type { MountRequest } from "./config/mount-flags.ts";
+import { copyTree } from "./copy-tree.ts";
+
+/** Refuses a bind whose source is not there: making it up, as Docker does for -v, hides typing errors. */
+export function checkBindSources(requests: readonly MountRequest[]): void {
+  for (const { type, source, target, field } of requests) {
+    if (type !== "bind" || source === undefined) continue;
+    const fd = tryOpen(source, O_PATH);
+    if (fd >= 0) {
+      withFd(fd, () => undefined);
+      continue;
+    }
+    check(fd, {
+      syscall: "open",
+      path: source,
+      field,
+      message: `cannot mount ${source} at ${target}`,
+      hint: `make it first: mkdir -p ${source}`,
+    });
+  }
+}
+
+/**
+ * Gives anonymous volumes their directories, below the container's own, with what the image has at that place.
+ * @returns the requests, volumes now with a source.
+ */
+export function makeVolumes(
+  requests: readonly MountRequest[],
+  directory: string,
+  rootfs: string,
+): MountRequest[] {
+  let count = 0;
+  return requests.map((request) => {
+    if (request.type !== "volume") return request;
+    const parent = `${directory}/volumes`;
+    if (count === 0) check(tryMkdir(parent, 0o700), { syscall: "mkdir", path: parent });
+    const source = `${parent}/${count++}`;
+    check(tryMkdir(source, 0o755), { syscall: "mkdir", path: source });
+    copyUp(rootfs, request.target, source);
+    return { ...request, source };
+  });
+}
+
+/** The image's directory itself must be one: what a link at its place leads to inside the root counts. */
+function copyUp(rootfs: string, target: string, volume: string): void {
+  withFd(openDirectory(rootfs), (root) => {
+    const from = tryOpenInRoot(root, target, O_RDONLY | O_DIRECTORY);
+    if (from < 0) return;
+    withFd(from, (source) =>
+      withFd(open(volume, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), (to) => copyTree(source, to)),
+    );
+  });
+}
+
+/** The device nodes that a `--device` means: one, or all in a directory. */
+export function findDevices(request: DeviceRequest): { device: HostDevice; inside: string }[] {
+  const status = statusOf(request.host, undefined, 0);
+  if (status === undefined) throw badDevice(request.host, "is not there");
+  if (status.type !== S_IFDIR) {
+    const device = hostDevice(request.host);
+    if (device === undefined) throw badDevice(request.host, "is not a device");
+    return [{ device, inside: request.inside }];
+  }
+  return devicesIn(request.host).map((device) => ({
+    device,
+    inside: `${request.inside}${device.path.slice(request.host.length)}`,
+  }));
+}
+
+/** All of the host's devices, for `--privileged`, without what every container has of its own. */
+export function allDevices(): HostDevice[] {
+  const own =
+    /^\/dev\/(?:pts|shm|mqueue|fd|\.lxc|\.lxd-mounts|\.udev)$|^\/dev\/(?:console|ptmx|tty|null|zero|full|random|urandom)$/;
+  return devicesIn("/dev", own);
+}
+
+function devicesIn(directory: string, leaveOut?: RegExp): HostDevice[] {
+  const fd = tryOpen(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (fd < 0) return [];
+  const names = withFd(fd, (open) => listDirectory(open).map((entry) => entry.name));
+  return names.sort().flatMap((name) => {
+    const path = `${directory}/${name}`;
+    if (leaveOut?.test(path) === true) return [];
+    if (statusOf(path)?.type === S_IFDIR) return devicesIn(path, leaveOut);
+    // A link to a device (/dev/cdrom) is not made again as a second node.
+    return hostDevice(path, false) ?? [];
+  });
+}
+
+function hostDevice(path: string, follow = true): HostDevice | undefined {
+  const status = follow ? statusOf(path, undefined, 0) : statusOf(path);
+  if (status === undefined || (status.type !== S_IFCHR && status.type !== S_IFBLK)) return undefined;
+  const { mode, uid, gid, rdevMajor: major, rdevMinor: minor } = status;
+  return { path, type: status.type === S_IFCHR ? "c" : "b", major, minor, mode: mode & 0o7777, uid, gid };
+}
+
+function badDevice(path: string, why: string): CtrError {
+  return fail({
+    code: "NOT_FOUND",
+    field: "--device",
+    message: `${path} ${why} on this host`,
+    path,
+    hint: "name a node below /dev",
+  });
+}

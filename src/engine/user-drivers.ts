@@ -1,0 +1,139 @@
+/**
+ * Drivers of a user's own: TypeScript or JavaScript files, named by --driver or the configuration, that get the same
+ * contract as the built-in ones and nothing else. A file that others may write would run their code as root: refused.
+ * Not here: the contracts (driver.ts).
+ */
+import { createRegistry, type Driver, type DriverKinds, type DriverRegistry, type Host } from "../driver.ts";
+import { type CtrError, fail } from "../error.ts";
+import { S_IFDIR, S_IFREG } from "../kernel/constants.ts";
+import { readlink, statusOf } from "../kernel/file.ts";
+
+const KINDS: readonly (keyof DriverKinds)[] = ["cgroup", "seccomp", "namespace", "snapshotter-factory"];
+const MAX_LINKS = 40;
+const STICKY = 0o1000;
+const WRITABLE_BY_OTHERS = 0o022;
+
+/**
+ * The built-in drivers and those of `files`; a user's come first in every choice.
+ * @throws CtrError UNSAFE_DRIVER, INVALID_DRIVER, NOT_FOUND.
+ */
+export async function withUserDrivers(
+  builtin: DriverRegistry,
+  files: readonly string[],
+  uid: number,
+): Promise<DriverRegistry> {
+  if (files.length === 0) return builtin;
+  const own = createRegistry();
+  for (const file of files) {
+    for (const driver of await loadDrivers(file, uid)) {
+      own.add({ kind: driver.kind as keyof DriverKinds, name: driver.name, load: () => driver });
+    }
+  }
+  return joined(own, builtin);
+}
+
+/** What a file gives, checked. */
+async function loadDrivers(file: string, uid: number): Promise<Driver[]> {
+  const path = safeFile(file, uid);
+  let given: unknown;
+  try {
+    given = ((await import(path)) as { default?: unknown }).default;
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw invalid(path, `cannot be loaded: ${message}`, cause);
+  }
+  const list: unknown[] = Array.isArray(given) ? given : [given];
+  return list.map((each, index) => checkDriver(each, path, list.length > 1 ? ` ${index}` : ""));
+}
+
+function checkDriver(value: unknown, path: string, which: string): Driver {
+  if (typeof value !== "object" || value === null) {
+    throw invalid(path, `has no driver${which} as its default export`);
+  }
+  const { kind, name, probe } = value as Partial<Driver>;
+  if (!KINDS.some((each) => each === kind)) {
+    throw invalid(
+      path,
+      `has a driver${which} of kind ${JSON.stringify(kind)}; kinds are ${KINDS.join(", ")}`,
+    );
+  }
+  if (typeof name !== "string" || !/^[a-z0-9][a-z0-9._-]*$/.test(name)) {
+    throw invalid(path, `has a driver${which} whose name is not of a-z 0-9 . _ -`);
+  }
+  if (typeof probe !== "function") throw invalid(path, `has a driver${which} without probe()`);
+  return value as Driver;
+}
+
+/**
+ * The file itself, links followed. It and its folder must belong to root or the user and be writable by no one else;
+ * the folders above must not let others put something else in their place.
+ */
+function safeFile(file: string, uid: number): string {
+  const path = realPath(file);
+  const status = statusOf(path);
+  if (status === undefined) {
+    throw fail({ code: "NOT_FOUND", field: "--driver", message: "there is no such driver file", path: file });
+  }
+  if (status.type !== S_IFREG) throw unsafe(path, "is not a regular file");
+  for (let at = path, isOwn = true; ; at = parent(at), isOwn = at === parent(path)) {
+    const { mode, uid: owner, type } = statusOf(at) ?? { mode: 0, uid: -1, type: 0 };
+    const isSticky = type === S_IFDIR && !isOwn && (mode & STICKY) !== 0;
+    if (owner !== 0 && owner !== uid) throw unsafe(at, `belongs to user ${owner}`);
+    if ((mode & WRITABLE_BY_OTHERS) !== 0 && !isSticky) throw unsafe(at, "may be written by others");
+    if (at === "/") return path;
+  }
+}
+
+function realPath(file: string): string {
+  let path = "";
+  const rest = file.split("/").filter((part) => part !== "");
+  for (let links = 0; rest.length > 0; ) {
+    const part = rest.shift() ?? "";
+    if (part === ".") continue;
+    if (part === "..") {
+      path = path.slice(0, path.lastIndexOf("/"));
+      continue;
+    }
+    const target = readlink(`${path}/${part}`);
+    if (target === undefined) {
+      path = `${path}/${part}`;
+      continue;
+    }
+    if (++links > MAX_LINKS) throw unsafe(file, "leads through too many links");
+    if (target.startsWith("/")) path = "";
+    rest.unshift(...target.split("/").filter((each) => each !== ""));
+  }
+  return path === "" ? "/" : path;
+}
+
+function parent(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
+
+function joined(own: DriverRegistry, builtin: DriverRegistry): DriverRegistry {
+  return {
+    add: (entry) => own.add(entry),
+    get: (kind, name) => (own.names(kind).includes(name) ? own.get(kind, name) : builtin.get(kind, name)),
+    choose<K extends keyof DriverKinds>(kind: K, host: Host): DriverKinds[K] {
+      for (const name of own.names(kind)) {
+        const driver = own.get(kind, name);
+        if (driver.probe(host).ok) return driver;
+      }
+      return builtin.choose(kind, host);
+    },
+    names: (kind) => [...new Set([...own.names(kind), ...builtin.names(kind)])],
+  };
+}
+
+function unsafe(path: string, why: string): CtrError {
+  return fail({
+    code: "UNSAFE_DRIVER",
+    field: "--driver",
+    message: `a driver is not loaded as ${path} ${why}`,
+    hint: "the file and its folder must belong to root or you, and no one else may write them",
+  });
+}
+
+function invalid(path: string, why: string, cause?: unknown): CtrError {
+  return fail({ code: "INVALID_DRIVER", field: "--driver", message: `${path} ${why}`, cause });
+}
