@@ -1,9 +1,9 @@
 /**
  * An image in the shape of Docker's `image inspect`. Not here: printing it (cli).
  */
-import { fail } from "../error.ts";
 import type { ContainerDefaults } from "../spec/image/config.ts";
-import type { Image } from "./images.ts";
+import { type Image, imageConfig } from "./find.ts";
+import { familiarName, parseReference } from "./reference.ts";
 import type { Store } from "./store/store.ts";
 
 /** Docker's JSON; sizes in bytes, `Created` RFC 3339. */
@@ -24,6 +24,24 @@ export interface InspectedImage {
   readonly Metadata: { readonly LastTagTime: string };
 }
 
+/** `Size` is of the layers unpacked, where that is known, as Docker's. */
 export function inspectImage(store: Store, image: Image): InspectedImage {
-  throw fail({ code: "INTERNAL", message: `not there yet: ${store.root} ${image.id}` });
+  const config = imageConfig(store, image);
+  const familiar = (name: string) => familiarName(parseReference(name));
+  return {
+    Id: image.id,
+    RepoTags: image.names.map(familiar),
+    RepoDigests: image.repoDigests.map(familiar),
+    Parent: "",
+    Comment: config.history?.at(-1)?.comment ?? "",
+    Created: config.created ?? "",
+    Author: config.author ?? "",
+    Config: config.config ?? {},
+    Architecture: config.architecture,
+    ...(config.variant === undefined ? {} : { Variant: config.variant }),
+    Os: config.os,
+    Size: image.size ?? image.contentSize,
+    RootFS: { Type: "layers", Layers: config.rootfs.diff_ids },
+    Metadata: { LastTagTime: image.pulledAt ?? "" },
+  };
 }

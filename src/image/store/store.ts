@@ -1,42 +1,27 @@
 /**
  * The store as the other rooms see it: images' blobs and names below one directory. Several processes work on one
- * store at the same time. Not here: how each part is kept (layout.ts, ingest.ts, lease.ts, database.ts).
+ * store at the same time. Not here: how each part is kept (layout.ts, blobs.ts, ingest.ts, lease.ts, database.ts).
  */
 import type { Database } from "bun:sqlite";
-import { fail } from "../../error.ts";
-import type { Descriptor } from "../../spec/image/descriptor.ts";
+import { addBlob, type BlobName, checkBytes, digestOf, hasBlob, readBlob } from "./blobs.ts";
+import { openDatabase } from "./database.ts";
+import { type ImageEntry, openLayout } from "./layout.ts";
+import { createLease, type Lease } from "./lease.ts";
+import { makeDirectories, type StorePaths, storePaths } from "./paths.ts";
 
-/** Keeps blobs and snapshots from garbage collection while it is held; a dead process holds none. */
-export interface Lease {
-  /** Safe in a snapshot key: 32 hex digits. */
-  readonly id: string;
-  /** Adds digests of blobs and chain IDs. Before looking whether they are there. */
-  hold(keys: readonly string[]): Promise<void>;
-  release(): void;
-}
-
-/** One entry of the layout's index.json: a manifest that is in the store, with or without a name. */
-export interface ImageEntry {
-  readonly manifest: Descriptor;
-  /** Canonical name, `docker.io/library/debian:12`; undefined when another image has taken it. */
-  readonly name: string | undefined;
-  /** Where it came from: registry and repository, and the digest there (an index's, or the manifest's). */
-  readonly repository: string | undefined;
-  readonly source: string | undefined;
-  /** RFC 3339. */
-  readonly pulledAt: string | undefined;
-}
+export type { BlobName } from "./blobs.ts";
+export type { ImageEntry } from "./layout.ts";
+export type { Lease } from "./lease.ts";
 
 /** An open store. */
 export interface Store {
   readonly root: string;
+  readonly paths: StorePaths;
   /** Whether a blob is there, by name and size. Its content was checked when it came. */
-  hasBlob(descriptor: Pick<Descriptor, "digest" | "size">): boolean;
-  /** Host path of a blob, there or not. */
-  blobPath(digest: string): string;
+  hasBlob(name: BlobName): boolean;
   /** A small blob whole, checked against digest and size again. @throws CtrError NOT_FOUND, DAMAGED */
-  readBlob(descriptor: Pick<Descriptor, "digest" | "size">): Uint8Array;
-  /** Adds a small blob; its digest is computed and returned. */
+  readBlob(name: BlobName): Uint8Array;
+  /** Adds a small blob and returns its digest. @throws CtrError INVALID_IMAGE if it is not the one given. */
   addBlob(bytes: Uint8Array, digest?: string): string;
   /** All images, from index.json. */
   entries(): ImageEntry[];
@@ -45,10 +30,44 @@ export interface Store {
   lease(): Lease;
   /** The store's database, opened on first use: derived facts only, all of which can be made again. */
   database(): Database;
+  /** Makes the store's directories; done before anything is written. */
+  prepare(): void;
   close(): void;
 }
 
 /** Opens the store in a directory, which is made (0700) when something is first written to it. */
 export function openStore(root: string): Store {
-  throw fail({ code: "INTERNAL", message: `not there yet: ${root}` });
+  const paths = storePaths(root);
+  let isPrepared = false;
+  let database: Database | undefined;
+  const prepare = () => {
+    if (!isPrepared) makeDirectories(paths);
+    isPrepared = true;
+  };
+  const layout = openLayout(paths, prepare);
+  return {
+    root,
+    paths,
+    prepare,
+    hasBlob: (name) => hasBlob(paths, name),
+    readBlob: (name) => readBlob(paths, name),
+    addBlob(bytes, digest = digestOf(bytes)) {
+      checkBytes(bytes, { digest, size: bytes.byteLength }, "the image");
+      prepare();
+      addBlob(paths, bytes, digest);
+      return digest;
+    },
+    entries: layout.entries,
+    update: layout.update,
+    lease: () => createLease(paths, prepare),
+    database() {
+      prepare();
+      database ??= openDatabase(paths.database);
+      return database;
+    },
+    close() {
+      database?.close();
+      database = undefined;
+    },
+  };
 }
