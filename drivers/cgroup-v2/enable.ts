@@ -3,7 +3,7 @@
  * Source: Documentation/admin-guide/cgroup-v2.rst, "Controlling Controllers", "Threads".
  */
 import { type CtrError, fail } from "../../src/error.ts";
-import { errnoName } from "../../src/kernel/errno.ts";
+import { ERRNO, errnoName } from "../../src/kernel/errno.ts";
 import { readText, readTextIfAny, tryWriteFile } from "../../src/kernel/file.ts";
 
 /** A controller that is really needed, and the first field and file that need it. */
@@ -28,23 +28,23 @@ const SUBTREE = "cgroup.subtree_control";
 
 /** Enables what there is; throws where a wanted controller does not arrive in the container's cgroup. */
 export function enableControllers({ mountPoint, directory, all, wanted }: Enable): void {
-  checkType(directory, wanted);
+  const names = wanted.map((one) => one.controller);
   const refusals = new Map<string, Refusal>();
+  settleType(directory, wanted);
   for (const level of levelsAbove(mountPoint, directory)) {
     const available = wordsOf(readText(`${level}/cgroup.controllers`));
     const enabled = new Set(wordsOf(readText(`${level}/${SUBTREE}`)));
-    const names = all
-      ? available
-      : wanted.map((one) => one.controller).filter((name) => available.includes(name));
-    enable(
-      level,
-      names.filter((name) => !enabled.has(name)),
-      refusals,
+    const missing = (all ? available : names).filter(
+      (name) => available.includes(name) && !enabled.has(name),
     );
+    enable(level, missing, names, refusals);
   }
-  if (wanted.length === 0) return;
-  const arrived = wordsOf(readText(`${directory}/cgroup.controllers`));
-  for (const one of wanted) if (!arrived.includes(one.controller)) throw missing(one, mountPoint, refusals);
+  const arrived = wanted.length === 0 ? [] : wordsOf(readText(`${directory}/cgroup.controllers`));
+  for (const one of wanted) {
+    if (!arrived.includes(one.controller)) throw notArrived(one, mountPoint, refusals);
+  }
+  // A cgroup above that holds processes becomes the root of a threaded tree when its children get controllers.
+  settleType(directory, wanted);
 }
 
 interface Refusal {
@@ -52,13 +52,30 @@ interface Refusal {
   readonly errno: number;
 }
 
-function enable(level: string, names: readonly string[], refusals: Map<string, Refusal>): void {
+/**
+ * All in one write; where the kernel refuses that, what can be had of it one by one, those that are wanted first. A
+ * cgroup that holds processes (EBUSY) can only have controllers of threads for its children, and is changed by it: there
+ * only the wanted ones are enabled.
+ */
+function enable(
+  level: string,
+  names: readonly string[],
+  wanted: readonly string[],
+  refusals: Map<string, Refusal>,
+): void {
   const path = `${level}/${SUBTREE}`;
-  if (names.length === 0 || tryWriteFile(path, names.map((name) => `+${name}`).join(" ")) === 0) return;
-  // All or none: one that cannot be enabled (cpu with realtime processes about) must not keep the others out.
-  for (const name of names) {
-    const result = tryWriteFile(path, `+${name}`);
-    if (result < 0 && !refusals.has(name)) refusals.set(name, { level, errno: -result });
+  if (names.length === 0) return;
+  const result = tryWriteFile(path, names.map((name) => `+${name}`).join(" "));
+  if (result === 0) return;
+  const first = names.filter((name) => wanted.includes(name));
+  // Domain controllers before those of threads: in the other order their refusal would have another reason.
+  first.sort((a, b) => Number(THREADED.has(a)) - Number(THREADED.has(b)));
+  const rest = result === -ERRNO.EBUSY ? [] : names.filter((name) => !wanted.includes(name));
+  for (const name of [...first, ...rest]) {
+    const one = tryWriteFile(path, `+${name}`);
+    if (one === 0) continue;
+    if (!refusals.has(name)) refusals.set(name, { level, errno: -one });
+    if (wanted.includes(name)) return;
   }
 }
 
@@ -84,7 +101,7 @@ function wordsOf(text: string): string[] {
  * Below a cgroup that was made threaded, a new one is "domain invalid" until it is threaded too; and then it can have
  * some controllers only.
  */
-function checkType(directory: string, wanted: readonly Wanted[]): void {
+function settleType(directory: string, wanted: readonly Wanted[]): void {
   const path = `${directory}/cgroup.type`;
   const type = (readTextIfAny(path) ?? "domain").trim();
   if (type === "domain") return;
@@ -101,7 +118,7 @@ function checkType(directory: string, wanted: readonly Wanted[]): void {
   if (type === "domain invalid") tryWriteFile(path, "threaded");
 }
 
-function missing(one: Wanted, mountPoint: string, refusals: ReadonlyMap<string, Refusal>): CtrError {
+function notArrived(one: Wanted, mountPoint: string, refusals: ReadonlyMap<string, Refusal>): CtrError {
   const { controller, field, file } = one;
   const refusal = refusals.get(controller);
   const path = `${refusal?.level ?? mountPoint}/${refusal === undefined ? "cgroup.controllers" : SUBTREE}`;
@@ -121,6 +138,12 @@ function reason(errno: string | undefined, controller: string, level: string): [
     return [
       `${level} holds processes itself, so it cannot have the controller ${controller} for those below it`,
       "move those processes into a cgroup below it, or choose an absolute cgroupsPath elsewhere",
+    ];
+  }
+  if (errno === "EOPNOTSUPP") {
+    return [
+      `${level} is threaded, or holds processes, so it cannot have the controller ${controller} for those below it`,
+      "choose an absolute cgroupsPath elsewhere",
     ];
   }
   if (errno === "EACCES" || errno === "EPERM" || errno === "EROFS") {
