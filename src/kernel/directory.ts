@@ -166,8 +166,10 @@ export function namesIn(fd: number): string[] {
   const names: string[] = [];
   const buffer = Buffer.alloc(32768);
   for (;;) {
-    const n = check(sys("getdents64", fd, buffer, buffer.byteLength), { syscall: "getdents64" });
-    if (n === 0) return names;
+    const n = sys("getdents64", fd, buffer, buffer.byteLength);
+    // ENOENT: somebody removed the directory meanwhile.
+    if (n === 0 || n === -ERRNO.ENOENT) return names;
+    check(n, { syscall: "getdents64" });
     for (let at = 0; at < n; at += buffer.readUInt16LE(at + 16)) {
       const name = buffer.toString("latin1", at + 19, buffer.indexOf(0, at + 19));
       if (name !== "." && name !== "..") names.push(name);
