@@ -52,7 +52,7 @@ function link(): Linked {
   }
   const seven = [i32, pointer, pointer, pointer, pointer, pointer, pointer] as const;
   const linked = linkSymbols({ entry: { ptr: page, args: seven, returns: i64_fast } });
-  return { call: linked.symbols.entry as unknown as Entry, page };
+  return { call: linked.symbols.entry as unknown as Entry, page: Number(page) };
 }
 
 const { call: entry, page } = link();

@@ -72,7 +72,7 @@ export function maskSteps({ config }: PlanInput): InitStep[] {
       path,
       rows: [
         target(path, done),
-        openRow(path, O_PATH | O_DIRECTORY, { allow: "ENOTDIR", onError: `file ${index}`, store: "masked" }),
+        openRow(path, O_PATH | O_DIRECTORY, { allow: "ENOTDIR", onError: `file ${index}` }),
         // The tmpfs is one: the first directory gets it, every other one a clone of what is attached there.
         ...emptyRows(index),
         jump(done),

@@ -8,7 +8,11 @@ const SECCOMP_RET_ACTION = 0xffff0000;
 const SECCOMP_RET_LOG = 0x7ffc0000;
 
 /** Refuses a profile that forbids what the init has yet to do, naming the calls. */
-export function checkSeccomp(input: PlanInput, program: SeccompProgram, rest: readonly InitStep[]): void {
+export function checkSeccomp(
+  input: Pick<PlanInput, "registry" | "host">,
+  program: SeccompProgram,
+  rest: readonly InitStep[],
+): void {
   const driver = input.registry.choose("seccomp", input.host);
   const forbidden = new Set<string>();
   const asked = new Map<string, number>();

@@ -16,7 +16,7 @@ import {
   PR_SET_NAME,
 } from "../kernel/constants.ts";
 import { REPORT, REPORT_SIZE, reportBytes } from "../machine/report.ts";
-import type { PlanInput } from "./input.ts";
+import type { PlanFacts, PlanInput } from "./input.ts";
 import { ORPHANED, row, syncStep } from "./rows.ts";
 import type { InitStep, Row, Step } from "./step.ts";
 
@@ -26,13 +26,12 @@ const RLIMIT_NOFILE = 7;
 const CLOSE_RANGE_CLOEXEC = 4;
 
 /** The first rows of every program: nothing of ctr-bun's survives an execve, and files get the modes asked for. */
-export function firstStep(input: Pick<PlanInput, "facts">): InitStep {
+export function firstStep(nofile: PlanFacts["nofile"]): InitStep {
   const rows: Row[] = [
     row("prctl", [PR_SET_NAME, "ctr-init", 0, 0, 0]),
     row("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC]),
     row("umask", [0]),
   ];
-  const { nofile } = input.facts;
   if (nofile !== undefined) {
     // JavaScript engines raise the soft limit of their own process: the caller's is given back.
     rows.push(row("prlimit64", [0, RLIMIT_NOFILE, { words: [nofile.soft, nofile.hard] }, 0]));
@@ -49,7 +48,7 @@ export interface Stage0 {
 /** All of stage 0, ending in the row from which the child goes on. */
 export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): Step[] {
   const { config, facts } = input;
-  const steps: Step[] = [firstStep(input)];
+  const steps: Step[] = [firstStep(facts.nofile)];
   const score = config.process?.oomScoreAdj;
   if (score !== undefined) {
     steps.push(

@@ -140,7 +140,7 @@ function lookAtMounts(config: RuntimeConfig, bundle: string, layers: Layer[]): M
 }
 
 /** The caller's RLIMIT_NOFILE, where JavaScript's start raised our own soft limit above it. */
-function callersLimit(): PlanFacts["nofile"] {
+export function callersLimit(): PlanFacts["nofile"] {
   const own = getLimit(0, RLIMIT_NOFILE);
   const parent = sys("getppid");
   if (parent === 0) return undefined;

@@ -74,6 +74,18 @@ function programFailure(step: InitStep, row: Row, errno: number): CtrError {
   });
 }
 
+/**
+ * The error of a failure that `start` hears of: the program's rows are not at hand, and what can fail after the word
+ * to start is the execution of the program.
+ */
+export function startFailure(errno: number, program: string): CtrError {
+  return programFailure(
+    { on: "init", field: "process.args[0]", about: `execute ${program}`, path: program, rows: [] },
+    { call: "execve", args: [] },
+    errno,
+  );
+}
+
 /** The error of a host step: what the call said, with the step's field and hint added. */
 export function hostFailure(step: HostStep, error: CtrError): CtrError {
   return fail({

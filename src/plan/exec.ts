@@ -1,0 +1,118 @@
+/**
+ * A further program in a running container: the same machine with a shorter program. It joins the namespaces of the
+ * container's init by pidfd, and its cgroup, and becomes what its `process` says. Pure.
+ */
+import type { CgroupJoin, DriverRegistry, Host } from "../driver.ts";
+import {
+  AT_FDCWD,
+  CLONE_NEWUSER,
+  CLONE_PARENT,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  PR_SET_DUMPABLE,
+} from "../kernel/constants.ts";
+import type { LinuxSeccomp, Process } from "../spec/runtime/config.ts";
+import { consoleSteps } from "./console.ts";
+import { checkDirectoryStep, enterDirectoryStep } from "./directory.ts";
+import {
+  identitySteps,
+  keyringStep,
+  noNewPrivilegesSteps,
+  refuseUnsupported,
+  rlimitSteps,
+  seccompStep,
+} from "./identity.ts";
+import type { PlanFacts } from "./input.ts";
+import { ROOT } from "./paths.ts";
+import { executeStep, executingStep, lastStep, stdioStep } from "./program.ts";
+import { row, syncStep } from "./rows.ts";
+import { checkSeccomp } from "./seccomp.ts";
+import { CHILD, cloneStep, firstStep, procFileStep } from "./stage0.ts";
+import type { InitStep, Plan, Step } from "./step.ts";
+
+/** What a plan for exec is made from. */
+export interface ExecInput {
+  readonly id: string;
+  readonly process: Process;
+  readonly seccomp: LinuxSeccomp | undefined;
+  readonly host: Host;
+  readonly registry: DriverRegistry;
+  /** CLONE_NEW* of the container's namespaces that ctr-bun is not in. The descriptor `init` is the init's pidfd. */
+  readonly namespaces: number;
+  readonly cgroup: CgroupJoin | undefined;
+  readonly facts: Pick<PlanFacts, "nofile" | "lastCapability">;
+  readonly preserveFds: number;
+}
+
+const JOIN_HINTS = {
+  ESRCH: "the container has ended meanwhile",
+  EPERM: "joining the container takes the rights that made it",
+};
+
+/** Makes the plan. */
+export function makeExecPlan(input: ExecInput): Plan {
+  const { process, cgroup, facts, namespaces } = input;
+  refuseUnsupported(process);
+  const warnings: string[] = [];
+  const user = (namespaces & CLONE_NEWUSER) !== 0;
+  const steps: Step[] = [...(cgroup?.before ?? []), firstStep(facts.nofile)];
+  const score = process.oomScoreAdj;
+  if (score !== undefined) {
+    steps.push(
+      procFileStep("process.oomScoreAdj", `set oom_score_adj to ${score}`, "oom_score_adj", `${score}`),
+    );
+  }
+  steps.push(...(cgroup?.join ?? []));
+  const join = [
+    // Others live where this goes: nothing of ours may be reached through /proc (CVE-2016-9962).
+    row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]),
+    row("setns", [{ fd: "init" }, namespaces]),
+  ];
+  if (user) join.push(row("setresgid", [0, 0, 0]), row("setresuid", [0, 0, 0]));
+  steps.push({ on: "init", field: "process", about: "join the container", rows: join, hints: JOIN_HINTS });
+  steps.push(cloneStep(CLONE_PARENT, cgroup?.cloneInto));
+  steps.push({
+    on: "init",
+    field: "process",
+    about: "begin the process in a session of its own",
+    rows: [
+      row("setsid", [], { label: CHILD }),
+      row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]),
+      row("openat", [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { store: ROOT }),
+    ],
+  });
+  steps.push(...consoleSteps(process, false), keyringStep(input.id));
+  const limits = rlimitSteps(process, user);
+  for (const step of limits) if (step.on === "init") steps.push(step);
+  steps.push(enterDirectoryStep(process), ...stdioStep(process));
+  const seccomp =
+    input.seccomp === undefined
+      ? undefined
+      : input.registry
+          .choose("seccomp", input.host)
+          .compile(input.seccomp, input.host.arch, input.host.kernelVersion);
+  const late = process.noNewPrivileges === true;
+  const after: InitStep[] = [
+    ...identitySteps(process, facts.lastCapability, warnings),
+    checkDirectoryStep(process),
+    ...noNewPrivilegesSteps(process),
+  ];
+  const end: InitStep[] = [
+    syncStep("created", "process", "wait until ctr-bun has everything in place"),
+    lastStep(process, input.preserveFds),
+    executingStep(),
+    ...(seccomp !== undefined && late ? [seccompStep(seccomp)] : []),
+    executeStep(process),
+  ];
+  if (seccomp !== undefined && !late) {
+    checkSeccomp(input, seccomp, [...after, ...end]);
+    steps.push(seccompStep(seccomp));
+  }
+  steps.push(...after);
+  const [wait, ...rest] = end;
+  if (wait !== undefined) steps.push(wait);
+  for (const step of limits) if (step.on === "host") steps.push(step);
+  steps.push(...rest);
+  return { steps, cgroupPaths: {}, cgroupDriver: undefined, warnings };
+}

@@ -1,0 +1,42 @@
+/** Stays with a program in the foreground: passes signals, terminal and window size on, and waits for its end. */
+import { POLLIN } from "../kernel/constants.ts";
+import { close } from "../kernel/file.ts";
+import { viewOf } from "../kernel/memory.ts";
+import { poll } from "../kernel/poll.ts";
+import { type Ending, tryKill, tryPidfd, waitPid } from "../kernel/process.ts";
+import { sys } from "../kernel/raw.ts";
+import { SIGWINCH } from "../kernel/signal.ts";
+import { relayTerminal } from "./console.ts";
+
+/** Waits for the process. `signals` comes from catchSignals(); `master` is the other side of its terminal. */
+export function attend(pid: number, signals: number, master: number | undefined): Ending {
+  const pidfd = tryPidfd(pid);
+  const relay = master === undefined ? undefined : relayTerminal(master);
+  const numbers = new Uint8Array(256);
+  const view = viewOf(numbers);
+  try {
+    for (;;) {
+      const events = poll([
+        { fd: pidfd, events: POLLIN },
+        { fd: signals, events: POLLIN },
+        ...(relay?.watches() ?? []),
+      ]);
+      if (events[1] !== 0) {
+        const n = sys("read", signals, numbers, numbers.byteLength);
+        for (let at = 0; at < n; at += 4) {
+          const signal = view.getInt32(at, true);
+          if (signal === SIGWINCH && relay !== undefined) relay.resize();
+          else tryKill(pid, signal);
+        }
+      }
+      relay?.handle(events.slice(2));
+      if (pidfd < 0 || events[0] !== 0) {
+        const ending = waitPid(pid, pidfd >= 0);
+        if (ending !== undefined) return ending;
+      }
+    }
+  } finally {
+    relay?.end();
+    if (pidfd >= 0) close(pidfd);
+  }
+}

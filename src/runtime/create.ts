@@ -1,0 +1,133 @@
+/** OCI create, and the first half of run: everything is made, and the init waits (for start, or for ctr-bun's word). */
+import { asCtrError } from "../error.ts";
+import { check } from "../kernel/check.ts";
+import { O_CREAT, O_TRUNC, O_WRONLY, PR_SET_CHILD_SUBREAPER } from "../kernel/constants.ts";
+import { close, open, openDirectory, replaceFile } from "../kernel/file.ts";
+import { sys } from "../kernel/raw.ts";
+import { listenUnix } from "../kernel/socket.ts";
+import { DESCRIPTOR } from "../machine/report.ts";
+import { applyPlan } from "./apply.ts";
+import { connectConsoleSocket, noConsole, sendConsole } from "./console.ts";
+import { removeContainerCgroup } from "./delete.ts";
+import { runHooks } from "./hooks.ts";
+import { type ContainerRequest, prepare } from "./prepare.ts";
+import { type ContainerRecord, claimID, processStat, removeState, writeRecord } from "./state.ts";
+
+/** A container that was made. `master` is its terminal's other side, where no socket took it. */
+export interface Made {
+  readonly pid: number;
+  readonly record: ContainerRecord;
+  readonly master: number | undefined;
+}
+
+/** Makes a container up to the point where its program is next; undone whole when anything fails. */
+export function makeContainer(request: ContainerRequest, until: "created" | "executing"): Made {
+  const { root, id, config, bundle, host, registry } = request;
+  const wantsTerminal = config.process?.terminal === true;
+  const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
+  if (wantsTerminal && request.terminal === undefined) throw noConsole();
+  const { plan, facts } = prepare(request, until === "created" ? "wait" : "go");
+  const consoleSocket =
+    wantsTerminal && socketPath !== undefined ? connectConsoleSocket(socketPath) : undefined;
+  const directory = claimID(root, id);
+  let start: number | undefined;
+  let master: number | undefined;
+  let record: ContainerRecord | undefined;
+  try {
+    if (until === "created") start = listenAt(directory);
+    const hookState = (pid: number) => ({
+      id,
+      status: "created" as const,
+      pid,
+      bundle,
+      annotations: config.annotations,
+    });
+    const pid = applyPlan({
+      plan,
+      host,
+      registry,
+      until,
+      stdio: request.stdio ?? [0, 1, 2],
+      ...(start === undefined ? {} : { descriptors: { start } }),
+      preserveFds: request.preserveFds ?? 0,
+      runHooks: (name, hooks, pid) => runHooks(name, hooks, hookState(pid)),
+      onDescriptor(which, fd) {
+        if (which !== DESCRIPTOR.console) close(fd);
+        else if (consoleSocket !== undefined) sendConsole(consoleSocket, fd);
+        else master = fd;
+      },
+      onCreated(pid) {
+        record = {
+          version: 1,
+          id,
+          pid,
+          started: processStat(pid)?.started ?? "",
+          bundle,
+          rootfs: facts.rootfs,
+          created: new Date().toISOString(),
+          cgroupPaths: plan.cgroupPaths,
+          cgroupDriver: plan.cgroupDriver,
+          config,
+        };
+        writeRecord(root, record);
+        if (request.pidFile !== undefined) writePidFile(request.pidFile, pid);
+        request.onCreated?.(pid);
+      },
+    });
+    if (record === undefined) throw new Error("the init did not wait");
+    return { pid, record, master };
+  } catch (error) {
+    if (master !== undefined) close(master);
+    cleanUp(request, plan.cgroupPaths, plan.cgroupDriver);
+    throw error;
+  } finally {
+    if (start !== undefined) close(start);
+    if (consoleSocket !== undefined) close(consoleSocket);
+  }
+}
+
+/** Takes away what a failed create has left: its cgroup and its state. What cannot be taken away is not the error. */
+function cleanUp(
+  request: ContainerRequest,
+  cgroupPaths: Readonly<Record<string, string>>,
+  cgroupDriver: string | undefined,
+): void {
+  try {
+    removeContainerCgroup(request.registry, { cgroupPaths, cgroupDriver });
+  } catch (error) {
+    process.stderr.write(`ctr-bun: warning: ${asCtrError(error).message}\n`);
+  }
+  removeState(request.root, request.id);
+}
+
+/** Listens at DIRECTORY/s, through the directory's descriptor: the path may be too long for a socket's name. */
+function listenAt(directory: string): number {
+  const fd = openDirectory(directory);
+  try {
+    return listenUnix(`/proc/self/fd/${fd}/s`);
+  } finally {
+    close(fd);
+  }
+}
+
+/** As runc: the number alone, without a newline, whole or not at all. */
+export function writePidFile(path: string, pid: number): void {
+  const bytes = new TextEncoder().encode(`${pid}`);
+  if (path.startsWith("/dev/")) {
+    const fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644);
+    check(sys("write", fd, bytes, bytes.byteLength), { syscall: "write", path });
+    close(fd);
+  } else replaceFile(path, bytes, 0o644, false);
+}
+
+/** OCI create: returns when the container is made; its program waits for start. */
+export async function createContainer(request: ContainerRequest): Promise<{ pid: number }> {
+  const { pid, master } = makeContainer(request, "created");
+  if (master !== undefined) close(master);
+  return { pid };
+}
+
+/** Whether the container's descendants are given to us when their parent ends (PR_SET_CHILD_SUBREAPER). */
+export function becomeSubreaper(): void {
+  sys("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}

@@ -1,0 +1,97 @@
+/** OCI delete: cgroup, state and poststop hooks of a stopped container; with force, of any. */
+import type { DriverRegistry } from "../driver.ts";
+import { asCtrError, fail } from "../error.ts";
+import { close } from "../kernel/file.ts";
+import { poll } from "../kernel/poll.ts";
+import { tryKill, tryPidfd } from "../kernel/process.ts";
+import { SIGKILL } from "../kernel/signal.ts";
+import { runHooks } from "./hooks.ts";
+import {
+  type ContainerRecord,
+  isAlive,
+  noContainer,
+  readRecord,
+  removeState,
+  stateExists,
+  statusOfRecord,
+} from "./state.ts";
+
+/** How long delete waits for a killed process, in milliseconds. */
+const PATIENCE = 10_000;
+
+export interface DeleteRequest {
+  readonly root: string;
+  readonly id: string;
+  /** Kills what still runs; a container that is not there is no error. */
+  readonly force?: boolean;
+  readonly registry: DriverRegistry;
+}
+
+/** Removes the cgroup that a container was given. */
+export function removeContainerCgroup(
+  registry: DriverRegistry,
+  { cgroupPaths, cgroupDriver }: Pick<ContainerRecord, "cgroupPaths" | "cgroupDriver">,
+): void {
+  if (cgroupDriver !== undefined) registry.get("cgroup", cgroupDriver).remove(cgroupPaths);
+}
+
+export async function deleteContainer(request: DeleteRequest): Promise<void> {
+  const { root, id, force = false, registry } = request;
+  const record = readRecord(root, id);
+  if (record === undefined) {
+    // A create that was killed leaves a directory without a record.
+    const there = stateExists(root, id);
+    if (there) removeState(root, id);
+    if (!there && !force) throw noContainer(root, id);
+    return;
+  }
+  const status = statusOfRecord(root, record);
+  if (status !== "stopped") {
+    if (!force && status !== "created") {
+      throw fail({
+        code: "WRONG_STATE",
+        message: `cannot delete container ${id} that is not stopped: ${status}`,
+        hint: "kill it first, or give --force",
+      });
+    }
+    killInit(record);
+  }
+  removeContainer(registry, root, record);
+}
+
+/** Kills the init, and with it, where it has a pid namespace, everything; waits for its end. */
+function killInit(record: ContainerRecord): void {
+  const pidfd = tryPidfd(record.pid);
+  if (pidfd < 0) return;
+  try {
+    if (isAlive(record)) tryKill(record.pid, SIGKILL);
+    poll([{ fd: pidfd, events: 1 }], PATIENCE);
+  } finally {
+    close(pidfd);
+  }
+}
+
+/** Takes away all that is left of a stopped container and runs its poststop hooks, whose failure is a warning. */
+export function removeContainer(registry: DriverRegistry, root: string, record: ContainerRecord): void {
+  if (record.cgroupDriver !== undefined) {
+    const driver = registry.get("cgroup", record.cgroupDriver);
+    // Without a pid namespace of its own, what the program started outlives it.
+    if (driver.processes(record.cgroupPaths).length > 0) driver.killAll(record.cgroupPaths, SIGKILL);
+    driver.remove(record.cgroupPaths);
+  }
+  removeState(root, record.id);
+  const { poststop } = record.config.hooks ?? {};
+  if (poststop === undefined || poststop.length === 0) return;
+  try {
+    const { id, bundle, config } = record;
+    runHooks("poststop", poststop, {
+      id,
+      status: "stopped",
+      pid: 0,
+      bundle,
+      annotations: config.annotations,
+    });
+  } catch (error) {
+    process.stderr.write(`ctr-bun: warning: ${asCtrError(error).message}\n`);
+  }
+}

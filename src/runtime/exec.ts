@@ -1,0 +1,152 @@
+/** OCI exec: a further program in a running container. */
+import type { DriverRegistry, Host } from "../driver.ts";
+import { fail } from "../error.ts";
+import { check } from "../kernel/check.ts";
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWTIME,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+} from "../kernel/constants.ts";
+import { close, readlink } from "../kernel/file.ts";
+import { tryPidfd } from "../kernel/process.ts";
+import { catchSignals } from "../kernel/signal.ts";
+import { DESCRIPTOR } from "../machine/report.ts";
+import { makeExecPlan } from "../plan/exec.ts";
+import type { Process } from "../spec/runtime/config.ts";
+import { applyPlan } from "./apply.ts";
+import { attend } from "./attend.ts";
+import { connectConsoleSocket, noConsole, sendConsole } from "./console.ts";
+import { writePidFile } from "./create.ts";
+import { callersLimit } from "./facts.ts";
+import { lastCapability } from "./host.ts";
+import type { ExitStatus } from "./run.ts";
+import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
+
+export interface ExecRequest {
+  readonly root: string;
+  readonly id: string;
+  /** Complete: user, capabilities, environment and all (the caller takes them from the container's config). */
+  readonly process: Process;
+  readonly registry: DriverRegistry;
+  readonly host: Host;
+  readonly stdio?: readonly [number, number, number];
+  readonly terminal?: "pass-through" | { readonly consoleSocket: string };
+  readonly detach?: boolean;
+  readonly preserveFds?: number;
+  readonly pidFile?: string;
+  /** Also where the container is paused: the program then waits until it is not. */
+  readonly ignorePaused?: boolean;
+}
+
+const NAMESPACES: readonly (readonly [file: string, flag: number])[] = [
+  ["user", CLONE_NEWUSER],
+  ["mnt", CLONE_NEWNS],
+  ["pid", CLONE_NEWPID],
+  ["net", CLONE_NEWNET],
+  ["uts", CLONE_NEWUTS],
+  ["ipc", CLONE_NEWIPC],
+  ["cgroup", CLONE_NEWCGROUP],
+  ["time", CLONE_NEWTIME],
+];
+
+/** Namespaces of a process that are not ours: setns(2) into one's own user namespace is EINVAL. */
+function foreignNamespaces(pid: number): number {
+  let flags = 0;
+  for (const [file, flag] of NAMESPACES) {
+    const theirs = readlink(`/proc/${pid}/ns/${file}`);
+    if (theirs !== undefined && theirs !== readlink(`/proc/self/ns/${file}`)) flags |= flag;
+  }
+  return flags;
+}
+
+function needRunning(request: ExecRequest): ContainerRecord {
+  const record = needRecord(request.root, request.id);
+  const status = statusOfRecord(request.root, record);
+  if (status === "stopped") {
+    throw fail({
+      code: "WRONG_STATE",
+      message: "cannot exec in a stopped container",
+      hint: `start ${request.id} anew`,
+    });
+  }
+  const { cgroupDriver, cgroupPaths } = record;
+  if (cgroupDriver !== undefined && request.ignorePaused !== true) {
+    if (request.registry.get("cgroup", cgroupDriver).isFrozen(cgroupPaths)) {
+      throw fail({
+        code: "WRONG_STATE",
+        message: "cannot exec in a paused container",
+        hint: "resume it first, or give --ignore-paused",
+      });
+    }
+  }
+  return record;
+}
+
+/** Runs the program; in the foreground until its end, else until it runs (`code` is then 0). */
+export async function execInContainer(request: ExecRequest): Promise<ExitStatus & { readonly pid: number }> {
+  const { host, registry, process, detach = false } = request;
+  const record = needRunning(request);
+  const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
+  if (process.terminal === true && request.terminal === undefined) throw noConsole();
+  const signals = detach ? undefined : catchSignals();
+  const { cgroupDriver, cgroupPaths } = record;
+  const plan = makeExecPlan({
+    id: request.id,
+    process,
+    seccomp: record.config.linux?.seccomp,
+    host,
+    registry,
+    namespaces: foreignNamespaces(record.pid),
+    cgroup:
+      cgroupDriver === undefined
+        ? undefined
+        : registry.get("cgroup", cgroupDriver).join(cgroupPaths, host, record.pid),
+    facts: { nofile: callersLimit(), lastCapability: lastCapability() },
+    preserveFds: request.preserveFds ?? 0,
+  });
+  const init = check(tryPidfd(record.pid), {
+    syscall: "pidfd_open",
+    message: "cannot reach the container's init",
+    hint: "the container has ended meanwhile",
+  });
+  let master: number | undefined;
+  let consoleSocket: number | undefined;
+  let pid: number;
+  try {
+    if (process.terminal === true && socketPath !== undefined)
+      consoleSocket = connectConsoleSocket(socketPath);
+    pid = applyPlan({
+      plan,
+      host,
+      registry,
+      until: "executing",
+      stdio: request.stdio ?? [0, 1, 2],
+      descriptors: { init },
+      preserveFds: request.preserveFds ?? 0,
+      onDescriptor(which, fd) {
+        if (which !== DESCRIPTOR.console) close(fd);
+        else if (consoleSocket !== undefined) sendConsole(consoleSocket, fd);
+        else master = fd;
+      },
+      onCreated(created) {
+        if (request.pidFile !== undefined) writePidFile(request.pidFile, created);
+      },
+    });
+  } catch (error) {
+    if (master !== undefined) close(master);
+    throw error;
+  } finally {
+    close(init);
+    if (consoleSocket !== undefined) close(consoleSocket);
+  }
+  if (signals === undefined) {
+    if (master !== undefined) close(master);
+    return { code: 0, signal: undefined, oomKilled: false, pid };
+  }
+  return { ...attend(pid, signals, master), oomKilled: false, pid };
+}

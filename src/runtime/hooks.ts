@@ -1,0 +1,58 @@
+/** Runs hooks in the runtime namespace: state JSON on stdin, their own time-outs (runtime-spec config.md, "Hooks"). */
+import { fail } from "../error.ts";
+import type { Hook } from "../spec/runtime/config.ts";
+import type { Status } from "../spec/runtime/state.ts";
+import { OCI_VERSION } from "../spec/version.ts";
+
+/** The state that hooks get. */
+export interface HookState {
+  readonly id: string;
+  readonly status: Status;
+  readonly pid: number;
+  readonly bundle: string;
+  readonly annotations: Readonly<Record<string, string>> | undefined;
+}
+
+/** Runs them in order. A hook that fails is an error that carries the end of what it wrote to stderr. */
+export function runHooks(name: string, hooks: readonly Hook[], state: HookState): void {
+  const input = new TextEncoder().encode(JSON.stringify({ ociVersion: OCI_VERSION, ...state }));
+  hooks.forEach((hook, index) => {
+    const field = `hooks.${name}[${index}]`;
+    const [argv0 = hook.path, ...args] = hook.args ?? [];
+    const env = Object.fromEntries((hook.env ?? []).map((entry) => splitEnv(entry)));
+    let result: ReturnType<typeof Bun.spawnSync>;
+    try {
+      result = Bun.spawnSync([hook.path, ...args], {
+        argv0,
+        env,
+        cwd: state.bundle,
+        stdin: input,
+        stdout: "ignore",
+        stderr: "pipe",
+        ...(hook.timeout === undefined ? {} : { timeout: hook.timeout * 1000, killSignal: "SIGKILL" }),
+      });
+    } catch (cause) {
+      const message = `cannot run the hook: ${cause instanceof Error ? cause.message : String(cause)}`;
+      throw fail({ code: "HOOK", field: `${field}.path`, message, path: hook.path, cause });
+    }
+    if (result.success) return;
+    const said =
+      result.stderr === undefined ? "" : new TextDecoder().decode(result.stderr).trim().slice(-400);
+    const how = result.exitedDueToTimeout
+      ? `timed out after ${hook.timeout} s`
+      : result.signalCode === undefined || result.signalCode === null
+        ? `ended with ${result.exitCode}`
+        : `was killed by ${result.signalCode}`;
+    throw fail({
+      code: "HOOK",
+      field,
+      message: `the hook ${how}${said === "" ? "" : `: ${said}`}`,
+      path: hook.path,
+    });
+  });
+}
+
+function splitEnv(entry: string): [string, string] {
+  const equals = entry.indexOf("=");
+  return equals < 0 ? [entry, ""] : [entry.slice(0, equals), entry.slice(equals + 1)];
+}

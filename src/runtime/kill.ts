@@ -1,0 +1,26 @@
+/** OCI kill: a signal to the container's process, or to all in its cgroup. */
+import type { DriverRegistry } from "../driver.ts";
+import { fail } from "../error.ts";
+import { check } from "../kernel/check.ts";
+import { tryKill } from "../kernel/process.ts";
+import { needRecord, statusOfRecord } from "./state.ts";
+
+export interface KillRequest {
+  readonly root: string;
+  readonly id: string;
+  readonly signal: number;
+  readonly all?: boolean;
+  readonly registry: DriverRegistry;
+}
+
+export function killContainer({ root, id, signal, all, registry }: KillRequest): void {
+  const record = needRecord(root, id);
+  if (all === true && record.cgroupDriver !== undefined) {
+    registry.get("cgroup", record.cgroupDriver).killAll(record.cgroupPaths, signal);
+    return;
+  }
+  if (statusOfRecord(root, record) === "stopped") {
+    throw fail({ code: "WRONG_STATE", message: "container not running", hint: `${id} has stopped` });
+  }
+  check(tryKill(record.pid, signal), { syscall: "kill", message: `cannot signal container ${id}` });
+}

@@ -1,0 +1,55 @@
+/** From a request for a container to its plan: facts looked up, everything else pure. Nothing is changed. */
+import type { DriverRegistry, Host } from "../driver.ts";
+import type { PlanFacts, PlanOptions } from "../plan/input.ts";
+import { makePlan } from "../plan/plan.ts";
+import type { Plan } from "../plan/step.ts";
+import type { RuntimeConfig } from "../spec/runtime/config.ts";
+import { lookUp } from "./facts.ts";
+
+/** A container to be made. */
+export interface ContainerRequest {
+  /** State root: ENGINE_ROOT or OCI_ROOT, or as given with --root. */
+  readonly root: string;
+  readonly id: string;
+  /** Absolute directory; config.root.path is absolute, or relative to it. */
+  readonly bundle: string;
+  /** Already valid (spec/). */
+  readonly config: RuntimeConfig;
+  readonly registry: DriverRegistry;
+  readonly host: Host;
+  /** The program's 0, 1 and 2, where it has no terminal; default: ctr-bun's own. */
+  readonly stdio?: readonly [number, number, number];
+  /** Where the terminal's other side goes, with process.terminal: ctr-bun's own terminal, or a socket. */
+  readonly terminal?: "pass-through" | { readonly consoleSocket: string };
+  readonly preserveFds?: number;
+  readonly pidFile?: string;
+  readonly noPivot?: boolean;
+  readonly noNewKeyring?: boolean;
+  /** The init stays PID 1: it forwards signals, reaps, and ends with the program's code. */
+  readonly init?: boolean;
+  /** After everything is made, before the program starts. */
+  onCreated?(pid: number): void;
+}
+
+/** The plan, and what it was made from. */
+export function prepare(
+  request: ContainerRequest,
+  start: PlanOptions["start"],
+): { plan: Plan; facts: PlanFacts } {
+  const { config, host, registry, bundle, id } = request;
+  const facts = lookUp(config, bundle);
+  const options: PlanOptions = {
+    id,
+    start,
+    noPivot: request.noPivot ?? false,
+    noNewKeyring: request.noNewKeyring ?? false,
+    preserveFds: request.preserveFds ?? 0,
+    init: request.init ?? false,
+  };
+  return { plan: makePlan({ config, host, registry, facts, options }), facts };
+}
+
+/** The plan of a container that would be run now, for people to read. */
+export function preparePlan(request: ContainerRequest): Plan {
+  return prepare(request, "go").plan;
+}

@@ -1,0 +1,157 @@
+/**
+ * The state of containers on disk: ROOT/ID/state.json, written to a temporary name and renamed, and the start socket
+ * of a container that is created. What a container is doing is read off its process, never stored.
+ */
+import { fail } from "../error.ts";
+import { check } from "../kernel/check.ts";
+import { O_DIRECTORY, O_RDONLY } from "../kernel/constants.ts";
+import { ERRNO } from "../kernel/errno.ts";
+import {
+  listDirectory,
+  mkdirAll,
+  readTextIfAny,
+  removeTree,
+  replaceFile,
+  statusOf,
+  tryMkdir,
+  tryOpen,
+  withFd,
+} from "../kernel/file.ts";
+import { readJson, writeJson } from "../spec/json.ts";
+import type { RuntimeConfig } from "../spec/runtime/config.ts";
+
+/** Default state roots. */
+export const OCI_ROOT = "/run/ctr-bun/oci";
+export const ENGINE_ROOT = "/run/ctr-bun/engine";
+
+/** What is stored of a container. */
+export interface ContainerRecord {
+  readonly version: 1;
+  readonly id: string;
+  /** In ctr-bun's pid namespace. */
+  readonly pid: number;
+  /** Clock ticks after boot at which that process started (proc_pid_stat(5), field 22): tells it from a later one. */
+  readonly started: string;
+  readonly bundle: string;
+  readonly rootfs: string;
+  /** RFC 3339. */
+  readonly created: string;
+  readonly cgroupPaths: Readonly<Record<string, string>>;
+  readonly cgroupDriver: string | undefined;
+  readonly config: RuntimeConfig;
+}
+
+export type ContainerStatus = "creating" | "created" | "running" | "paused" | "stopped";
+
+/** Refuses what is no container ID (as runc: letters, digits, `_`, `+`, `-`, `.`). */
+export function checkID(id: string): void {
+  if (id.length >= 1 && id.length <= 1024 && /^[\w+.-]+$/.test(id) && id !== "." && id !== "..") return;
+  throw fail({
+    code: "INVALID_ID",
+    message: `invalid container id ${JSON.stringify(id)}`,
+    hint: "an ID has 1 to 1024 letters, digits, and any of _ + - .",
+  });
+}
+
+/** Directory of a container's state. */
+export function stateDirectory(root: string, id: string): string {
+  checkID(id);
+  return `${root}/${id}`;
+}
+
+/** Makes a new container's directory; an ID that is taken is an error. */
+export function claimID(root: string, id: string): string {
+  const directory = stateDirectory(root, id);
+  let made = tryMkdir(directory, 0o711);
+  if (made === -ERRNO.ENOENT) {
+    mkdirAll(root, 0o700);
+    made = tryMkdir(directory, 0o711);
+  }
+  if (made === -ERRNO.EEXIST) {
+    throw fail({
+      code: "ID_TAKEN",
+      message: "container with given ID already exists",
+      path: directory,
+      hint: `delete it first, or take another ID than ${id}`,
+    });
+  }
+  check(made, { syscall: "mkdir", path: directory });
+  return directory;
+}
+
+export function writeRecord(root: string, record: ContainerRecord): void {
+  const bytes = new TextEncoder().encode(writeJson(record));
+  replaceFile(`${stateDirectory(root, record.id)}/state.json`, bytes, 0o600);
+}
+
+/** The stored record; undefined where there is none (yet). */
+export function readRecord(root: string, id: string): ContainerRecord | undefined {
+  const path = `${stateDirectory(root, id)}/state.json`;
+  const text = readTextIfAny(path);
+  if (text === undefined) return undefined;
+  const value = readJson(text) as ContainerRecord;
+  if (value.version !== 1 || value.id !== id) {
+    throw fail({ code: "DAMAGED_STATE", message: "not a state of this version of ctr-bun", path });
+  }
+  return value;
+}
+
+/** As {@link readRecord}; a container that is not there is an error in runc's words. */
+export function needRecord(root: string, id: string): ContainerRecord {
+  const record = readRecord(root, id);
+  if (record === undefined) throw noContainer(root, id);
+  return record;
+}
+
+/** The error for an ID without a container. */
+export function noContainer(root: string, id: string) {
+  return fail({
+    code: "NO_CONTAINER",
+    message: "container does not exist",
+    path: `${root}/${id}`,
+    hint: "`ctr-bun list` shows those that do",
+  });
+}
+
+export function removeState(root: string, id: string): void {
+  removeTree(stateDirectory(root, id));
+}
+
+/** Whether the directory is there, with a record or without (a create that was killed). */
+export function stateExists(root: string, id: string): boolean {
+  return statusOf(stateDirectory(root, id)) !== undefined;
+}
+
+/** IDs below a root, sorted. */
+export function listIDs(root: string): string[] {
+  const fd = tryOpen(root, O_RDONLY | O_DIRECTORY);
+  if (fd === -ERRNO.ENOENT) return [];
+  check(fd, { syscall: "openat", path: root });
+  return withFd(fd, (directory) => listDirectory(directory).map(({ name }) => name)).sort();
+}
+
+/** Start time and state letter of a process (proc_pid_stat(5)); undefined where there is none. */
+export function processStat(pid: number): { started: string; state: string } | undefined {
+  const text = readTextIfAny(`/proc/${pid}/stat`);
+  if (text === undefined) return undefined;
+  // The name in parentheses may hold anything.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return { state: fields[0] ?? "", started: fields[19] ?? "" };
+}
+
+/** Whether the container's process still is the one that was started, and not a zombie. */
+export function isAlive(record: ContainerRecord): boolean {
+  const stat = processStat(record.pid);
+  return stat !== undefined && stat.started === record.started && stat.state !== "Z" && stat.state !== "X";
+}
+
+/** Path of the start socket, which exists while a container is created and not started. */
+export function startSocket(root: string, id: string): string {
+  return `${stateDirectory(root, id)}/s`;
+}
+
+/** `created`, `running` or `stopped`; whether it is paused only its cgroup tells. */
+export function statusOfRecord(root: string, record: ContainerRecord): ContainerStatus {
+  if (!isAlive(record)) return "stopped";
+  return statusOf(startSocket(root, record.id)) === undefined ? "running" : "created";
+}
