@@ -13,7 +13,7 @@ export interface WantedPlatform {
   readonly variant: string | undefined;
 }
 
-const part = /^[A-Za-z0-9_.-]+$/;
+const part = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 const architectureAliases: Readonly<Record<string, string>> = {
   x86_64: "amd64",
   "x86-64": "amd64",

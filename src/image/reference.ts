@@ -29,12 +29,15 @@ const label = "(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])";
 const registryPattern = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[0-9A-Fa-f:]+\\])(?::[0-9]{1,5})?$`);
 /** What many clients hold to (distribution-spec, implementers' note). */
 const MAX_NAME = 255;
+/** Registry, repository, tag and digest at their longest. */
+const MAX_TEXT = 1024;
 
 /**
  * Takes a reference apart.
  * @throws CtrError INVALID_REFERENCE that names the part, and where it can, what was meant.
  */
 export function parseReference(text: string): Reference {
+  if (text.length > MAX_TEXT) throw invalid(text, "is too long");
   if (text === "") throw invalid(text, "is empty", "give a name such as debian:12");
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
     throw invalid(text, "has a scheme", `leave it out: ${JSON.stringify(text.replace(/^[^:]*:\/\//, ""))}`);
@@ -89,7 +92,8 @@ function checkName(text: string, registry: string, repository: string): void {
   }
   if (repository === "") throw invalid(text, "names no repository", `write ${registry}/NAME:TAG`);
   if (/[A-Z]/.test(repository)) {
-    const lower = text.replace(repository, repository.toLowerCase());
+    const written = text.includes(repository) ? repository : repository.replace(/^library\//, "");
+    const lower = text.replace(written, written.toLowerCase());
     throw invalid(text, "has capital letters in the repository", `did you mean ${JSON.stringify(lower)}?`);
   }
   if (!repositoryPattern.test(repository)) {

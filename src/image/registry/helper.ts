@@ -36,7 +36,7 @@ export async function askHelper(
       cause,
     });
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) throw failed("is not a helper's name");
-  const path = Bun.which(program);
+  const path = Bun.which(program, { PATH: process.env.PATH ?? "" });
   if (path === null) throw failed("is not in $PATH");
   const child = Bun.spawn([path, "get"], {
     stdin: new TextEncoder().encode(server),
