@@ -53,14 +53,18 @@ export interface CgroupPlace {
 
 /** The container's directory below a mount point. `own` is ctr-bun's own cgroup in that hierarchy. */
 export function placeCgroup(path: CgroupPath, mountPoint: string, own: string, version: 1 | 2): CgroupPlace {
-  let base = mountPoint;
+  let directory = mountPoint;
   if (!path.absolute) {
     const parts = cleanParts(own);
     if (version === 2) parts.pop();
-    base = [mountPoint, ...parts].join("/");
+    for (const part of parts) directory += `/${part}`;
   }
-  const levels = path.parts.map((_part, index) => [base, ...path.parts.slice(0, index + 1)].join("/"));
-  return { directory: [base, ...path.parts].join("/"), levels };
+  const levels: string[] = [];
+  for (const part of path.parts) {
+    directory += `/${part}`;
+    levels.push(directory);
+  }
+  return { directory, levels };
 }
 
 /** Components of a path, cleaned lexically as below a root. */

@@ -2,8 +2,9 @@
  * The v1 devices controller: `linux.resources.devices` as lines for devices.deny and devices.allow.
  * Source: Documentation/admin-guide/cgroup-v1/devices.rst.
  */
-import { callError, check } from "../../src/kernel/check.ts";
+import { callError } from "../../src/kernel/check.ts";
 import { O_WRONLY } from "../../src/kernel/constants.ts";
+import { ERRNO } from "../../src/kernel/errno.ts";
 import { close, open, readText } from "../../src/kernel/file.ts";
 import { sys } from "../../src/kernel/raw.ts";
 import type { LinuxDeviceCgroup } from "../../src/spec/runtime/resources.ts";
@@ -18,6 +19,7 @@ import {
 import { badValue } from "../cgroup-common/setting.ts";
 
 const FIELD = "linux.resources.devices";
+const encoder = new TextEncoder();
 
 /** Lines to write, in this order: first all of `deny`, then all of `allow`. */
 export interface DeviceLines {
@@ -25,8 +27,19 @@ export interface DeviceLines {
   readonly allow: readonly string[];
 }
 
+/** What most containers have: nothing but the defaults. Worked out once, as a table. */
+const DEFAULT_LINES: DeviceLines = {
+  deny: ["a"],
+  allow: [
+    ...["c *:* m", "b *:* m", "c 1:3 rwm", "c 1:8 rwm", "c 1:7 rwm", "c 5:0 rwm", "c 1:5 rwm", "c 1:9 rwm"],
+    ...["c 136:* rwm", "c 5:2 rwm", "c 10:200 rwm"],
+  ],
+};
+
 /** What a policy takes in a new cgroup, which starts with what the cgroup above it has: everything, or less. */
 export function deviceLines(rules: readonly LinuxDeviceCgroup[] | undefined): DeviceLines {
+  const last = rules?.[rules.length - 1];
+  if (last === undefined || (!last.allow && (last.type ?? "a") === "a")) return DEFAULT_LINES;
   const policy = devicePolicy(rules);
   const lines = exceptions(policy);
   return policy.allowAll ? { deny: lines, allow: [] } : { deny: ["a"], allow: lines };
@@ -79,17 +92,19 @@ function writeLines(path: string, lines: readonly string[]): void {
   const fd = open(path, O_WRONLY);
   try {
     for (const line of lines) {
-      const bytes = Buffer.from(line);
-      check(sys("write", fd, bytes, bytes.byteLength), {
-        syscall: "write",
-        path,
-        field: FIELD,
-        message: `cannot write "${line}"`,
-      });
+      const bytes = encoder.encode(line);
+      const result = sys("write", fd, bytes, bytes.byteLength);
+      if (result < 0) throw lineError(-result, path, line);
     }
   } finally {
     close(fd);
   }
+}
+
+function lineError(errno: number, path: string, line: string): Error {
+  const hint =
+    errno === ERRNO.EPERM ? "the cgroup above does not allow it, or CAP_SYS_ADMIN is missing" : undefined;
+  return callError(errno, { syscall: "write", path, field: FIELD, message: `cannot write "${line}"`, hint });
 }
 
 /**
@@ -139,7 +154,7 @@ function accessNumber(access: string): number {
 
 /** The error of a host where nothing can hold the rules. */
 export function noDevices(): Error {
-  return callError(2, {
+  return callError(ERRNO.ENODEV, {
     syscall: "mount",
     field: FIELD,
     message:

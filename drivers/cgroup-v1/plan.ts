@@ -41,38 +41,80 @@ export const CONTROLLERS: readonly Controller[] = [
   netPrio,
 ];
 
-/** The container's directories, each once. */
-interface Places {
-  readonly paths: Record<string, string>;
-  /** Directory to its levels, in the order of the mounts. */
-  readonly levels: Map<string, readonly string[]>;
+/** One directory of the container. */
+interface Place {
+  readonly directory: string;
+  /** The directories below the hierarchy's mount point or our own cgroup, the container's own last. */
+  readonly levels: readonly string[];
 }
 
-function findPlaces(path: CgroupPath, { cgroup }: Host): Places {
-  const paths: Record<string, string> = {};
-  const levels = new Map<string, readonly string[]>();
-  for (const [name, mountPoint] of Object.entries(cgroup.controllers)) {
+// Every container waits for this file, and it runs once in a process, before any compiler has seen it: so plain loops,
+// and no more of the language's library than is needed.
+
+/** Fills `paths`; returns the directories, each once, in the order of the mounts. */
+function findPlaces(path: CgroupPath, { cgroup }: Host, paths: Record<string, string>): Place[] {
+  const places: Place[] = [];
+  for (const name in cgroup.controllers) {
+    const mountPoint = cgroup.controllers[name] ?? "";
     const place = placeCgroup(path, mountPoint, cgroup.own[name] ?? "/", 1);
     paths[name] = place.directory;
-    levels.set(place.directory, place.levels);
+    if (!holds(places, place.directory)) places.push(place);
   }
   if (cgroup.unified !== undefined) {
     const place = placeCgroup(path, cgroup.unified, cgroup.own[""] ?? "/", 1);
     paths[UNIFIED] = place.directory;
-    levels.set(place.directory, place.levels);
+    places.push(place);
   }
-  return { paths, levels };
+  return places;
+}
+
+function holds(places: readonly Place[], directory: string): boolean {
+  for (const place of places) if (place.directory === directory) return true;
+  return false;
 }
 
 /** Plans the container's cgroup in every hierarchy that is mounted. */
 export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
   const path = readCgroupPath(request, host.uid);
-  const { paths, levels } = findPlaces(path, host);
   const resources = request.resources ?? {};
-  const before = makeSteps(path, paths, levels);
-  const warnings = [...path.warnings];
+  const paths: Record<string, string> = {};
+  const places = findPlaces(path, host, paths);
+  const before: HostStep[] = [];
   const atPid: HostStep[] = [];
-  const elsewhere = partElsewhere(resources, paths, host.cgroup.unified !== undefined, true);
+  const warnings = [...path.warnings];
+  makeSteps(path, paths, places, before);
+  if (!devicesAlone(resources)) limitSteps(resources, paths, before, atPid, warnings);
+  if (paths.devices !== undefined) deviceSteps(paths.devices, resources, before);
+  if (paths.devices === undefined || !devicesAlone(resources)) {
+    const elsewhere = partElsewhere(resources, paths, host.cgroup.unified !== undefined, true);
+    const directory = paths[UNIFIED];
+    if (elsewhere !== undefined && directory !== undefined && host.cgroup.unified !== undefined) {
+      const devices = paths.devices === undefined;
+      const part = unifiedSteps(NAME, host.cgroup.unified, directory, elsewhere, devices);
+      before.push(...part.before);
+      atPid.push(...part.atPid);
+      warnings.push(...part.warnings);
+    }
+  }
+  openSteps(paths, before);
+  return { paths, before, join: joinSteps(paths), atPid, cloneInto: cloneInto(paths), warnings };
+}
+
+/** As in the config that `spec` writes: nothing else is limited. */
+function devicesAlone(resources: LinuxResources): boolean {
+  for (const key in resources) {
+    if (key !== "devices" && resources[key as keyof LinuxResources] !== undefined) return false;
+  }
+  return true;
+}
+
+function limitSteps(
+  resources: LinuxResources,
+  paths: Readonly<Record<string, string>>,
+  before: HostStep[],
+  atPid: HostStep[],
+  warnings: string[],
+): void {
   for (const controller of CONTROLLERS) {
     const directory = paths[controller.name];
     if (directory === undefined) continue;
@@ -81,45 +123,39 @@ export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
       (setting.late === true ? atPid : before).push(settingStep(NAME, directory, setting));
     }
   }
-  if (paths.devices !== undefined) before.push(...deviceSteps(paths.devices, resources));
-  const unified = paths[UNIFIED];
-  if (elsewhere !== undefined && unified !== undefined && host.cgroup.unified !== undefined) {
-    const part = unifiedSteps(NAME, host.cgroup.unified, unified, elsewhere, paths.devices === undefined);
-    before.push(...part.before);
-    atPid.push(...part.atPid);
-    warnings.push(...part.warnings);
-  }
-  before.push(...openSteps(paths));
-  return { paths, before, join: joinSteps(paths), atPid, cloneInto: cloneInto(paths), warnings };
 }
 
 /** Making the directories. Those of the container alone are steps, so that a failure removes them. */
 function makeSteps(
   path: CgroupPath,
   paths: Readonly<Record<string, string>>,
-  levels: ReadonlyMap<string, readonly string[]>,
-): HostStep[] {
-  const own = [...levels.keys()];
-  const home = path.home ? [...levels.values()].map((list) => list[0] ?? "") : [];
+  places: readonly Place[],
+  steps: HostStep[],
+): void {
+  const home: string[] = [];
+  const own: string[] = [];
   const prepare: Prepare = { home, own };
-  const steps = [hostStep("check that the cgroup is free", action("prepare", prepare))];
-  for (const [directory, list] of levels) {
-    for (const level of path.home ? [directory] : list) {
+  let cpuset: { levels: readonly string[]; home: boolean } | undefined;
+  steps.push(hostStep("check that the cgroup is free", action("prepare", prepare)));
+  for (const { directory, levels } of places) {
+    own.push(directory);
+    if (path.home) home.push(levels[0] ?? directory);
+    for (let at = path.home ? levels.length - 1 : 0; at < levels.length; at++) {
+      const level = levels[at] ?? directory;
       steps.push(hostStep(`make the cgroup ${level}`, { do: "mkdir", path: level, mode: 0o755 }));
     }
+    if (directory === paths.cpuset) cpuset = { levels, home: path.home };
   }
-  if (paths.cpuset !== undefined) {
-    const args = { levels: levels.get(paths.cpuset) ?? [], home: path.home };
-    steps.push(hostStep("fill the cpuset from the one above it", action("cpuset-inherit", args)));
-  }
-  return steps;
+  if (cpuset === undefined) return;
+  steps.push(hostStep("fill the cpuset from the one above it", action("cpuset-inherit", cpuset)));
 }
 
-function deviceSteps(directory: string, resources: LinuxResources): HostStep[] {
+function deviceSteps(directory: string, resources: LinuxResources, steps: HostStep[]): void {
   const lines = deviceLines(resources.devices);
-  if (lines.deny.length === 0 && lines.allow.length === 0) return [];
-  const step = hostStep("allow devices", action("devices", { directory, lines }));
-  return [{ ...step, field: "linux.resources.devices" }];
+  if (lines.deny.length === 0 && lines.allow.length === 0) return;
+  const field = "linux.resources.devices";
+  const args = { directory, lines };
+  steps.push({ on: "host", field, about: "allow devices", action: action("devices", args) });
 }
 
 /** v1 controller to what of the resources the same controller of the cgroup2 tree takes. */
@@ -200,17 +236,22 @@ function action(call: string, args: unknown): DriverAction {
 
 /** Joining a container that is there, for exec. */
 export function planJoin(paths: Readonly<Record<string, string>>): CgroupJoin {
-  return { before: openSteps(paths), join: joinSteps(paths), cloneInto: cloneInto(paths) };
+  const before: HostStep[] = [];
+  openSteps(paths, before);
+  return { before, join: joinSteps(paths), cloneInto: cloneInto(paths) };
 }
 
-/** Directories of v1, each once, with the first controller that it is for. */
-function v1Directories(paths: Readonly<Record<string, string>>): [name: string, directory: string][] {
-  const seen = new Set<string>();
-  return Object.entries(paths).filter(([name, directory]) => {
-    if (name === UNIFIED || seen.has(directory)) return false;
-    seen.add(directory);
-    return true;
-  });
+/** Names of the v1 controllers: of those that are mounted together, the first. */
+function v1Names(paths: Readonly<Record<string, string>>): string[] {
+  const names: string[] = [];
+  const seen: string[] = [];
+  for (const name in paths) {
+    const directory = paths[name] ?? "";
+    if (name === UNIFIED || seen.includes(directory)) continue;
+    seen.push(directory);
+    names.push(name);
+  }
+  return names;
 }
 
 function fdName(controller: string): string {
@@ -226,17 +267,15 @@ function cloneInto(paths: Readonly<Record<string, string>>): string | undefined 
  * exits of the machine for that (cgroup_procs_write_start() in kernel/cgroup/cgroup.c), whose taking waits for a grace
  * period of RCU where the kernel does not favour moves (favordynmods).
  */
-function openSteps(paths: Readonly<Record<string, string>>): HostStep[] {
-  const steps = v1Directories(paths).map(([name, directory]) => {
-    const path = `${directory}/tasks`;
-    return hostStep(`open ${path}`, { do: "open", as: fdName(name), path, flags: O_WRONLY });
-  });
-  const unified = paths[UNIFIED];
-  if (unified !== undefined) {
-    const open = { do: "open", as: fdName(UNIFIED), path: unified, flags: O_PATH | O_DIRECTORY } as const;
-    steps.push(hostStep(`open ${unified}`, open));
+function openSteps(paths: Readonly<Record<string, string>>, steps: HostStep[]): void {
+  for (const name of v1Names(paths)) {
+    const path = `${paths[name]}/tasks`;
+    steps.push(hostStep(`open ${path}`, { do: "open", as: fdName(name), path, flags: O_WRONLY }));
   }
-  return steps;
+  const path = paths[UNIFIED];
+  if (path === undefined) return;
+  const flags = O_PATH | O_DIRECTORY;
+  steps.push(hostStep(`open ${path}`, { do: "open", as: fdName(UNIFIED), path, flags }));
 }
 
 const JOIN_HINTS = {
@@ -245,12 +284,16 @@ const JOIN_HINTS = {
 };
 
 function joinSteps(paths: Readonly<Record<string, string>>): InitStep[] {
-  return v1Directories(paths).map(([name, directory]) => ({
-    on: "init",
-    field: FIELD,
-    about: `join the cgroup ${directory}`,
-    path: `${directory}/tasks`,
-    rows: [{ call: "write", args: [{ fd: fdName(name) }, "0", 1] }],
-    hints: JOIN_HINTS,
-  }));
+  const steps: InitStep[] = [];
+  for (const name of v1Names(paths)) {
+    steps.push({
+      on: "init",
+      field: FIELD,
+      about: `join the cgroup ${paths[name]}`,
+      path: `${paths[name]}/tasks`,
+      rows: [{ call: "write", args: [{ fd: fdName(name) }, "0", 1] }],
+      hints: JOIN_HINTS,
+    });
+  }
+  return steps;
 }

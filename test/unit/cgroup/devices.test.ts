@@ -119,6 +119,13 @@ describe("the lines for v1", () => {
     expect(allow.filter((line) => line.startsWith("c 10:229"))).toHaveLength(1);
   });
 
+  test("are a table for the defaults, which is what they come to", () => {
+    const long = deviceLines([DENY_ALL, { allow: false, type: "c", major: 77, minor: 7 }]);
+    for (const rules of [undefined, [], [DENY_ALL], [{ allow: true }, DENY_ALL]]) {
+      expect(deviceLines(rules)).toEqual(long);
+    }
+  });
+
   test("are none where everything is allowed", () => {
     expect(deviceLines([{ allow: true, access: "rwm" }])).toEqual({ deny: [], allow: [] });
   });
