@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import { busybox, busyboxRootfs } from "./lib/images/busybox.ts";
 import { debianDemo, release } from "./lib/images/debian.ts";
 import { odd } from "./lib/images/odd.ts";
+import { asScript } from "./lib/run.ts";
 
 const root = resolve(import.meta.dir, "..");
 const images = join(root, "build/images");
@@ -67,5 +68,7 @@ if (import.meta.main) {
     console.error(`no image is called ${unknown.join(" or ")}; there are ${names.join(", ")}`);
     process.exit(1);
   }
-  for (const name of names) if (asked.length === 0 || asked.includes(name)) image(name);
+  await asScript(() => {
+    for (const name of names) if (asked.length === 0 || asked.includes(name)) image(name);
+  });
 }

@@ -12,7 +12,7 @@ import {
   rmSync,
 } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { run } from "../lib/run.ts";
+import { asScript, run } from "../lib/run.ts";
 
 const home = join(resolve(import.meta.dir, "../.."), "build/vm");
 const folder = join(home, "kernel");
@@ -94,4 +94,4 @@ export function kernel(): Kernel {
   return { image: join(folder, "vmlinuz"), modules: modules.map((file) => join(folder, "modules", file)) };
 }
 
-if (import.meta.main) kernel();
+if (import.meta.main) await asScript(() => void kernel());
