@@ -14,6 +14,8 @@ import { cgroupProcesses, removeCgroups } from "../cgroup-common/tree.ts";
 import { attachDevices, type DeviceProgram } from "../cgroup-v2/devices.ts";
 import { type Enable, enableControllers } from "../cgroup-v2/enable.ts";
 import * as freezer2 from "../cgroup-v2/freezer.ts";
+import { joinTarget } from "../cgroup-v2/join.ts";
+import { memoryOomKills as oomKills2 } from "../cgroup-v2/memory.ts";
 import { updateUnified } from "../cgroup-v2/update.ts";
 import { inheritCpuset } from "./cpuset.ts";
 import { type DeviceLines, updateDevices, writeDeviceLines } from "./devices.ts";
@@ -36,7 +38,10 @@ export const cgroupV1Driver: CgroupDriver = {
     return { ok: false, why: "no cgroup hierarchy is mounted", hint: "mount cgroup2 on /sys/fs/cgroup" };
   },
   plan: planCgroup,
-  join: (paths) => planJoin(paths),
+  join(paths, _host, initPid) {
+    const unified = paths[UNIFIED];
+    return planJoin(unified === undefined ? paths : { ...paths, [UNIFIED]: joinTarget(unified, initPid) });
+  },
   act(call, args) {
     switch (call) {
       case "prepare":
@@ -68,7 +73,8 @@ export const cgroupV1Driver: CgroupDriver = {
   processes: (paths) => cgroupProcesses(mainPath(paths)),
   killAll,
   stats: readStats,
-  oomKills: ({ memory }) => (memory === undefined ? 0 : Number(memoryOomKills(memory))),
+  oomKills: ({ memory, unified }) =>
+    Number(memory !== undefined ? memoryOomKills(memory) : unified === undefined ? 0 : oomKills2(unified)),
   remove: (paths) => removeCgroups([...new Set(Object.values(paths))]),
 };
 

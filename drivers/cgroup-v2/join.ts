@@ -5,14 +5,19 @@ import type { CgroupJoin } from "../../src/driver.ts";
 import { readTextIfAny } from "../../src/kernel/file.ts";
 import { openStep, UNIFIED } from "./plan.ts";
 
+/** The container's cgroup is joined by clone3. */
+export function planJoin(directory: string, initPid: number): CgroupJoin {
+  const step = openStep(joinTarget(directory, initPid));
+  return { before: [step], join: [], cloneInto: `cgroup.${UNIFIED}` };
+}
+
 /**
  * A cgroup whose children have controllers takes no processes of its own (EBUSY): that is so when the container's init
  * (systemd, say) has made cgroups and moved itself into one. Then, as in runc, it is the init's cgroup that is joined.
  */
-export function planJoin(directory: string, initPid: number): CgroupJoin {
+export function joinTarget(directory: string, initPid: number): string {
   const inner = (readTextIfAny(`${directory}/cgroup.subtree_control`) ?? "").trim() !== "";
-  const target = inner ? (initCgroup(directory, initPid) ?? directory) : directory;
-  return { before: [openStep(target)], join: [], cloneInto: `cgroup.${UNIFIED}` };
+  return inner ? (initCgroup(directory, initPid) ?? directory) : directory;
 }
 
 /** Directory of the init's own cgroup, if that is below the container's; the kernel, not the container, names it. */

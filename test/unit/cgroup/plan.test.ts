@@ -273,6 +273,16 @@ test("what v2 has nothing like is ignored with a word", () => {
   }
 });
 
+test("exec joins every hierarchy once, and the cgroup2 tree by clone3", () => {
+  const { paths } = plan(hybrid, undefined);
+  const joined = cgroupV1Driver.join(paths, hybrid, 1);
+  expect(joined.join).toHaveLength(9);
+  expect(joined.before.map(line).at(-1)).toBe("open cgroup.unified /sys/fs/cgroup/unified/c1");
+  expect(joined.cloneInto).toBe("cgroup.unified");
+  expect(cgroupV1Driver.join(plan(legacy, undefined).paths, legacy, 1).cloneInto).toBeUndefined();
+  expect(cgroupV2Driver.join({ unified: "/sys/fs/cgroup/c1" }, unified, 1)).toMatchObject({ join: [] });
+});
+
 test("probes say which host is whose", () => {
   expect([hybrid, legacy, unified].map((host) => cgroupV1Driver.probe(host).ok)).toEqual([true, true, false]);
   expect([hybrid, legacy, unified].map((host) => cgroupV2Driver.probe(host).ok)).toEqual([
