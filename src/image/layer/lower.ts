@@ -75,7 +75,8 @@ function findIn(layer: number, parts: readonly string[]): LowerFile | "none" | "
     return answer;
   };
   for (const [index, name] of parts.entries()) {
-    opaque ||= xattrIs(dirfd, OPAQUE, "y");
+    // Not at a layer's root: overlayfs always merges those.
+    if (index > 0) opaque ||= xattrIs(dirfd, OPAQUE, "y");
     const stat = statAt(dirfd, name);
     if (stat === undefined) return leave(opaque ? "hidden" : "none");
     if (isWhiteout(stat)) return leave("hidden");

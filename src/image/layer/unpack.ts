@@ -213,8 +213,9 @@ function begin(run: Run, entry: TarEntry): "wait" | "done" {
     const place = findPlace(tree, target.parent, target.kind === "entry");
     if (place === "wait") return "wait";
     if (place !== "missing") {
-      if (target.kind === "opaque") applyOpaque(tree, place);
-      else if (target.kind === "whiteout") applyWhiteout(tree, place, target.base);
+      if (target.kind === "opaque") {
+        if (applyOpaque(tree, place) === "wait") return "wait";
+      } else if (target.kind === "whiteout") applyWhiteout(tree, place, target.base);
       else if (entry.type === "file") {
         if (entry.size > limits.fileSize) throw overLimit(`a file of ${entry.size} bytes`, entry.name);
         run.file = { fd: makeFile(tree, place, target.base), path: entry.name, at: 0 };

@@ -47,9 +47,10 @@ export function applyWhiteout(tree: Tree, place: Place, base: string): void {
   if (tree.overlay && tree.lowers?.length !== 0) mark(place, base, path);
 }
 
-/** Removes all that the layers below have in a directory. */
-export function applyOpaque(tree: Tree, place: Place): void {
-  if (tree.opaque.has(place.path)) return;
+/** Removes all that the layers below have in a directory. `wait`: they are needed for that. */
+export function applyOpaque(tree: Tree, place: Place): "wait" | "done" {
+  if (tree.opaque.has(place.path)) return "done";
+  if (tree.overlay && place.path === "") return applyOpaqueRoot(tree, place);
   const fd = openDirectory(place, ".", place.path);
   withFd(fd, (directory) => {
     markOpaque(tree, directory, place.path);
@@ -58,6 +59,20 @@ export function applyOpaque(tree: Tree, place: Place): void {
     dropForeign(tree, directory, place.path);
     forgetPlaces(tree);
   });
+  return "done";
+}
+
+/** overlayfs merges the roots of its layers, whatever their attributes say: each name has to be removed by itself. */
+function applyOpaqueRoot(tree: Tree, place: Place): "wait" | "done" {
+  if (tree.lowers === undefined) return "wait";
+  const names = new Set<string>();
+  for (const lower of tree.lowers) {
+    const fd = openDirectory({ fd: lower, path: "" }, ".", "");
+    for (const name of withFd(fd, namesIn)) names.add(name);
+  }
+  for (const name of names) applyWhiteout(tree, place, name);
+  tree.opaque.add("");
+  return "done";
 }
 
 function hasImplied(tree: Tree, path: string): boolean {
