@@ -133,6 +133,15 @@ function converse(request: ApplyRequest, { program, channel, init, due, context 
   const data = new Uint8Array(REPORT_SIZE);
   const view = viewOf(data);
   let executing = false;
+  // The child may reach a sync point before stage 0 has said what the child's pid is.
+  let early: SyncPoint | undefined;
+  /** Whether this was the point that was asked for. */
+  const reach = (point: SyncPoint): boolean => {
+    actAll(due[point], context);
+    if (point === "created" && context.pid !== undefined) request.onCreated?.(context.pid);
+    sys("write", channel, GO, GO.byteLength);
+    return point === request.until;
+  };
   for (;;) {
     const { length, fd } = receive(channel, data);
     if (length <= 0) {
@@ -140,22 +149,23 @@ function converse(request: ApplyRequest, { program, channel, init, due, context 
       throw gone(context);
     }
     const [kind, a, b] = [view.getUint32(0, true), view.getUint32(4, true), view.getUint32(8, true)];
+    const point = kind === REPORT.sync ? SYNC_POINTS[a] : undefined;
+    let reached = false;
     if (kind === REPORT.pid) {
       context.pid = a;
       if (context.stage0 !== undefined) waitPid(context.stage0);
       context.stage0 = undefined;
       actAll(due.pid, context);
       request.onPid?.(a);
-    } else if (kind === REPORT.sync) {
-      const point = SYNC_POINTS[a];
-      if (point !== undefined) actAll(due[point], context);
-      if (point === "created" && context.pid !== undefined) request.onCreated?.(context.pid);
-      sys("write", channel, GO, GO.byteLength);
-      if (point === "created" && request.until === "created" && context.pid !== undefined) return context.pid;
+      if (early !== undefined) reached = reach(early);
+    } else if (point !== undefined) {
+      if (context.pid === undefined && point !== "maps") early = point;
+      else reached = reach(point);
     } else if (kind === REPORT.descriptor && fd !== undefined) request.onDescriptor?.(a, fd);
     else if (kind === REPORT.executing) executing = true;
     else if (kind === REPORT.failure) throw initFailure(program, init, a, b);
     else throw fail({ code: "INTERNAL", message: `the init sent a report of unknown kind ${kind}` });
+    if (reached && context.pid !== undefined) return context.pid;
   }
 }
 

@@ -1,0 +1,70 @@
+/** Arguments that create and run share, as runc has them, and the request that comes of them. */
+import { fail } from "../../error.ts";
+import { isTerminal } from "../../kernel/terminal.ts";
+import type { ContainerRequest } from "../../runtime/prepare.ts";
+import type { Values } from "../argv.ts";
+import { bundlePath, type OciContext, readBundle } from "./context.ts";
+
+export const CREATE_ARGS = {
+  bundle: {
+    type: "string",
+    alias: "b",
+    description: "directory of the bundle (default: the working directory)",
+  },
+  "console-socket": { type: "string", description: "unix socket that receives the terminal's other side" },
+  "pid-file": { type: "string", description: "file to write the process id to" },
+  "no-pivot": { type: "boolean", description: "move the root over / instead of pivot_root" },
+  "no-new-keyring": { type: "boolean", description: "stay in the caller's session keyring" },
+  "preserve-fds": { type: "string", description: "pass this many descriptors from 3 up to the program" },
+} as const;
+
+/** A count of descriptors, from --preserve-fds. */
+export function descriptorCount(text: string | undefined): number {
+  if (text === undefined) return 0;
+  if (/^\d{1,5}$/.test(text)) return Number(text);
+  throw fail({ code: "USAGE", field: "--preserve-fds", message: `not a count: ${JSON.stringify(text)}` });
+}
+
+/** The request; `foreground` lets the container's terminal be ctr-bun's own. */
+export function createRequest(
+  context: OciContext,
+  id: string,
+  values: Values<typeof CREATE_ARGS>,
+  foreground: boolean,
+): ContainerRequest {
+  const bundle = bundlePath(values.bundle);
+  const config = readBundle(bundle);
+  const socket = values["console-socket"];
+  const pidFile = values["pid-file"];
+  if (socket !== undefined && config.process?.terminal !== true) {
+    throw fail({
+      code: "USAGE",
+      field: "--console-socket",
+      message: "cannot use a console socket where the container has no terminal",
+      hint: "set process.terminal to true, or leave --console-socket out",
+    });
+  }
+  const terminal =
+    socket !== undefined ? { consoleSocket: socket } : foreground ? ("pass-through" as const) : undefined;
+  if (terminal === "pass-through" && config.process?.terminal === true && !isTerminal(0)) {
+    throw fail({
+      code: "USAGE",
+      field: "process.terminal",
+      message: "the container wants a terminal, and standard input is none",
+      hint: "run it on a terminal, give --console-socket, or set process.terminal to false",
+    });
+  }
+  return {
+    root: context.root,
+    id,
+    bundle,
+    config,
+    registry: context.registry,
+    host: context.host,
+    preserveFds: descriptorCount(values["preserve-fds"]),
+    noPivot: values["no-pivot"],
+    noNewKeyring: values["no-new-keyring"],
+    ...(terminal === undefined ? {} : { terminal }),
+    ...(pidFile === undefined ? {} : { pidFile }),
+  };
+}

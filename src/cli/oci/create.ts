@@ -1,0 +1,14 @@
+/** `create ID`. */
+import { createContainer } from "../../runtime/create.ts";
+import { CREATE_ARGS, createRequest } from "./create-args.ts";
+import { defineVerb } from "./verb.ts";
+
+export default defineVerb({
+  name: "create",
+  about: "make a container; its program waits for start",
+  args: { ...CREATE_ARGS, id: { type: "positional", description: "the container's ID" } },
+  async run(values, context) {
+    await createContainer(createRequest(context, values.id, values, false));
+    return 0;
+  },
+});

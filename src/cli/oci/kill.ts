@@ -1,0 +1,23 @@
+/** `kill ID [SIGNAL]`. */
+import { fail } from "../../error.ts";
+import { SIGTERM, signalNumber } from "../../kernel/signal.ts";
+import { killContainer } from "../../runtime/kill.ts";
+import { defineVerb } from "./verb.ts";
+
+export default defineVerb({
+  name: "kill",
+  about: "send a signal (default: TERM) to a container's program",
+  args: {
+    all: { type: "boolean", alias: "a", description: "to every process of the container" },
+    id: { type: "positional", description: "the container's ID" },
+    signal: { type: "positional", required: false, description: "name or number" },
+  },
+  async run({ id, signal, all }, { root, registry }) {
+    const number = signal === undefined ? SIGTERM : signalNumber(signal);
+    if (number === undefined) {
+      throw fail({ code: "USAGE", field: "SIGNAL", message: `unknown signal ${JSON.stringify(signal)}` });
+    }
+    killContainer({ root, id, signal: number, all, registry });
+    return 0;
+  },
+});

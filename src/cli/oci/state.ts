@@ -1,0 +1,14 @@
+/** `state ID`: runc's JSON. */
+import { listing } from "../../runtime/inspect.ts";
+import { needRecord } from "../../runtime/state.ts";
+import { defineVerb } from "./verb.ts";
+
+export default defineVerb({
+  name: "state",
+  about: "print a container's state as JSON",
+  args: { id: { type: "positional", description: "the container's ID" } },
+  async run({ id }, { root, registry }) {
+    process.stdout.write(`${JSON.stringify(listing(root, needRecord(root, id), registry), undefined, 2)}\n`);
+    return 0;
+  },
+});

@@ -1,0 +1,61 @@
+/**
+ * argv -> one of two levels: the OCI runtime that engines call, or the engine that people type. Nothing heavy is
+ * imported here, and the OCI path loads nothing of the engine.
+ */
+import { statusOf } from "./kernel/file.ts";
+import { OCI_ROOT } from "./runtime/state.ts";
+
+/** Global options of runc and crun: before a verb, they mean the OCI level. */
+const OCI_GLOBALS = ["--root", "--log", "--systemd-cgroup", "--rootless", "--cgroup-manager", "--debug"];
+/** Verbs that only the OCI level has (so far). */
+const OCI_VERBS = new Set(["oci", "create", "start", "state", "delete", "list", "spec"]);
+/** Verbs of both levels whose first argument is a container. */
+const SHARED_VERBS = new Set(["kill", "exec", "ps"]);
+
+/** Whether a command line is for the OCI level. */
+export function isOciLevel(argv0: string, argv: readonly string[]): boolean {
+  const name = argv0.slice(argv0.lastIndexOf("/") + 1);
+  if (name === "runc" || name === "crun" || name === "ctr-bun-oci") return true;
+  let at = 0;
+  // Both levels have --log-format: it decides nothing.
+  for (; argv[at]?.startsWith("--log-format") === true; at++) if (argv[at] === "--log-format") at++;
+  const first = argv[at] ?? "";
+  if (OCI_GLOBALS.some((option) => first === option || first.startsWith(`${option}=`))) return true;
+  if (OCI_VERBS.has(first)) return true;
+  const rest = argv.slice(at + 1);
+  if (first === "run") return bundleGiven(rest);
+  return SHARED_VERBS.has(first) && rest.some(isOciContainer);
+}
+
+/** Only flags before the first word that is none are ctr-bun's own; --bundle takes a value. */
+function bundleGiven(argv: readonly string[]): boolean {
+  for (const word of argv) {
+    if (word === "--") return false;
+    if (word === "--bundle" || word === "-b" || word.startsWith("--bundle=") || word.startsWith("-b="))
+      return true;
+  }
+  return false;
+}
+
+/** Whether the OCI level has a container by that name. */
+function isOciContainer(id: string): boolean {
+  if (!/^\w[\w+.-]*$/.test(id)) return false;
+  return statusOf(`${OCI_ROOT}/${id}`) !== undefined;
+}
+
+async function main(): Promise<number> {
+  const argv = process.argv.slice(2);
+  if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-v")) {
+    const { versionLines } = require("./cli/oci/version.ts") as typeof import("./cli/oci/version.ts");
+    process.stdout.write(versionLines());
+    return 0;
+  }
+  if (isOciLevel(process.argv0, argv)) {
+    const { ociMain } = require("./cli/oci/main.ts") as typeof import("./cli/oci/main.ts");
+    return await ociMain(argv[0] === "oci" ? argv.slice(1) : argv);
+  }
+  const { engineMain } = await import("./cli/engine.ts");
+  return await engineMain(argv);
+}
+
+process.exitCode = await main();
