@@ -22,9 +22,6 @@ export interface Engine {
   warn(message: string): void;
 }
 
-/** State root of the engine's containers; the OCI level has one of its own beside it. */
-export const STATE_ROOT = "/run/ctr-bun/engine";
-
 /** The snapshotter by that name, at its place in the store; without a name, the first that works here. */
 export function openSnapshotter(engine: Engine, name = engine.settings.snapshotter): Snapshotter {
   const { registry, host, settings } = engine;

@@ -24,6 +24,8 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   });
   try {
     return await work(controller.signal);
+  } catch (error) {
+    throw controller.signal.aborted ? controller.signal.reason : error;
   } finally {
     for (const { name, handler } of handlers) process.off(name, handler);
   }

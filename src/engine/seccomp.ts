@@ -35,9 +35,11 @@ export function seccompProfile(
   const text = readHostFile(path, "--security-opt seccomp");
   try {
     const value = readJson(text);
-    return driver.readProfile === undefined
-      ? parseDocument(LinuxSeccompSchema, value, path)
-      : driver.readProfile(value, capabilities, host.arch, host.kernelVersion);
+    if (driver.readProfile !== undefined) {
+      return driver.readProfile(value, capabilities, host.arch, host.kernelVersion);
+    }
+    refuseConditions(text);
+    return parseDocument(LinuxSeccompSchema, value, path);
   } catch (cause) {
     const { message, field } = asCtrError(cause);
     throw fail({
@@ -48,4 +50,15 @@ export function seccompProfile(
       cause,
     });
   }
+}
+
+/** Conditions that are not understood must not be ignored: the filter would be another one than was meant. */
+function refuseConditions(text: string): void {
+  const key = /"(archMap|includes|excludes|minKernel)"\s*:/.exec(text)?.[1];
+  if (key === undefined) return;
+  throw fail({
+    code: "UNSUPPORTED",
+    field: key,
+    message: "the seccomp driver reads profiles in OCI's form only",
+  });
 }

@@ -1,0 +1,34 @@
+/**
+ * `ctr-bun plan`: a bundle, or what `run` takes, in; every step out, with the field of config.json that it is from.
+ */
+import { isBundle, planBundle, planImage } from "../engine/plan.ts";
+import { verb } from "./command.ts";
+import { pullProgress } from "./pull-progress.ts";
+import { RUN_ARGS } from "./run-args.ts";
+
+export default verb({
+  name: "plan",
+  description: "Show what would be done to run a bundle or an image",
+  usage: "[OPTIONS] BUNDLE | [OPTIONS] IMAGE [COMMAND] [ARG...]",
+  args: {
+    ...RUN_ARGS,
+    target: { type: "positional", description: "Directory with a config.json, or an image" },
+    command: { type: "positional", rest: true, required: false, description: "Program and its arguments" },
+  },
+  stopAtPositional: true,
+  errorCode: 125,
+  async run({ target, command, ...flags }, context) {
+    const engine = await context.engine();
+    if (isBundle(engine, target)) {
+      process.stdout.write(planBundle(engine, target));
+      return 0;
+    }
+    const { progress, done } = await pullProgress(flags.quiet);
+    try {
+      process.stdout.write(await planImage(engine, { image: target, args: command, flags, progress }));
+      return 0;
+    } finally {
+      done();
+    }
+  },
+});

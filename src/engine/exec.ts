@@ -1,0 +1,102 @@
+/**
+ * `exec`: one more program in a running container.
+ */
+import { fail } from "../error.ts";
+import { O_RDWR } from "../kernel/constants.ts";
+import { close, open, readText } from "../kernel/file.ts";
+import { execInContainer } from "../runtime/lifecycle.ts";
+import { parseJson } from "../spec/parse.ts";
+import { type Process, RuntimeConfig } from "../spec/runtime/config.ts";
+import { capabilitySets, chooseCapabilities } from "./config/capabilities.ts";
+import { buildWorkingDirectory } from "./config/command.ts";
+import { changeEnv, parseEnvFlag, withHome } from "./config/env.ts";
+import { containerDirectory, findContainer } from "./containers.ts";
+import { type Engine, requireRoot } from "./engine.ts";
+import { readEnvFiles } from "./files.ts";
+import { findUser } from "./image-files.ts";
+import type { ContainerRecord } from "./record.ts";
+import { containerStatus } from "./status.ts";
+
+/** The flags of `exec`. */
+export interface ExecFlags {
+  readonly interactive: boolean;
+  readonly tty: boolean;
+  readonly privileged: boolean;
+  readonly env: readonly string[];
+  readonly "env-file": readonly string[];
+  readonly workdir: string | undefined;
+  readonly user: string | undefined;
+}
+
+/** Runs a program in a container and returns its exit code. @throws CtrError NOT_FOUND, NOT_RUNNING. */
+export async function execProgram(
+  engine: Engine,
+  text: string,
+  args: readonly string[],
+  flags: ExecFlags,
+): Promise<number> {
+  requireRoot(engine.host, "exec");
+  const record = findContainer(engine.settings.store, text);
+  if (containerStatus(engine, record).status !== "running") {
+    throw fail({
+      code: "NOT_RUNNING",
+      message: `container ${text} is not running`,
+      hint: "'ctr-bun ps' lists those that run",
+    });
+  }
+  if (flags.tty && flags.interactive && !process.stdin.isTTY) {
+    throw fail({ code: "NO_TERMINAL", field: "--tty", message: "the input device is not a TTY" });
+  }
+  const stdin = flags.interactive ? 0 : open("/dev/null", O_RDWR);
+  try {
+    const status = await execInContainer({
+      root: engine.stateRoot,
+      id: record.id,
+      process: execProcess(engine, record, args, flags),
+      registry: engine.registry,
+      host: engine.host,
+      stdio: [stdin, 1, 2],
+      terminal: "pass-through",
+    });
+    return status.code;
+  } finally {
+    if (stdin !== 0) close(stdin);
+  }
+}
+
+/** The container's own process with another program, and what the flags change. */
+function execProcess(
+  engine: Engine,
+  record: ContainerRecord,
+  args: readonly string[],
+  flags: ExecFlags,
+): Process {
+  const directory = containerDirectory(engine.settings.store, record.id);
+  const config = parseJson(RuntimeConfig, readText(`${directory}/config.json`), "config.json");
+  const first = config.process;
+  if (first === undefined) throw fail({ code: "INTERNAL", message: `container ${record.id} has no process` });
+  const user = findUser(
+    `${directory}/rootfs`,
+    flags.user ?? record.config.user,
+    flags.user === undefined ? "image config.User" : "--user",
+  );
+  const changes = [
+    ...readEnvFiles(flags["env-file"], engine.cwd, engine.env),
+    ...flags.env.map((each) => parseEnvFlag(each, engine.env)),
+  ];
+  const base = flags.tty
+    ? ["TERM=xterm", ...record.config.env.filter((each) => !each.startsWith("TERM="))]
+    : record.config.env;
+  const names = flags.privileged
+    ? chooseCapabilities({ add: [], drop: [], privileged: true, host: engine.host.capabilities })
+    : (first.capabilities?.bounding ?? []);
+  return {
+    ...first,
+    terminal: flags.tty,
+    user: { uid: user.uid, gid: user.gid, additionalGids: [...user.additionalGids] },
+    args: [...args],
+    env: withHome(changeEnv(base, changes), user.home),
+    cwd: buildWorkingDirectory(record.config.workingDir, flags.workdir),
+    capabilities: capabilitySets(names, user.uid),
+  };
+}

@@ -1,0 +1,115 @@
+/**
+ * A container in the shape of Docker's `inspect`, as far as tools read it. Times RFC 3339, sizes bytes.
+ * Not here: images (image/inspect.ts).
+ */
+import { containerDirectory } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+import type { ContainerRecord } from "./record.ts";
+import { containerStatus } from "./status.ts";
+
+/** Go's zero time. */
+const NEVER = "0001-01-01T00:00:00Z";
+
+/** One element of what `docker inspect CONTAINER` prints. */
+export function inspectContainer(engine: Engine, record: ContainerRecord) {
+  const { status, pid, exitCode } = containerStatus(engine, record);
+  const { config, host, state } = record;
+  const directory = containerDirectory(engine.settings.store, record.id);
+  const [path = "", ...args] = [...(config.entrypoint ?? []), ...config.cmd];
+  return {
+    Id: record.id,
+    Created: record.created,
+    Path: path,
+    Args: args,
+    State: {
+      Status: status,
+      Running: status === "running",
+      Paused: false,
+      Restarting: false,
+      OOMKilled: state.oomKilled,
+      Dead: false,
+      Pid: pid,
+      ExitCode: exitCode,
+      Error: state.error,
+      StartedAt: state.startedAt ?? NEVER,
+      FinishedAt: state.finishedAt ?? NEVER,
+    },
+    Image: record.image.id,
+    ResolvConfPath: `${directory}/resolv.conf`,
+    HostnamePath: `${directory}/hostname`,
+    HostsPath: `${directory}/hosts`,
+    LogPath: "",
+    Name: `/${record.name}`,
+    RestartCount: 0,
+    Driver: record.snapshotter,
+    Platform: "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    ExecIDs: null,
+    HostConfig: hostConfig(record),
+    Mounts: record.mounts
+      .filter(({ type }) => type !== "tmpfs")
+      .map(({ type, source, destination, readonly, propagation }) => ({
+        Type: type,
+        Source: source,
+        Destination: destination,
+        Mode: readonly ? "ro" : "",
+        RW: !readonly,
+        Propagation: propagation,
+      })),
+    Config: {
+      Hostname: config.hostname,
+      Domainname: "",
+      User: config.user,
+      AttachStdin: config.interactive,
+      AttachStdout: true,
+      AttachStderr: true,
+      Tty: config.tty,
+      OpenStdin: config.interactive,
+      StdinOnce: config.interactive,
+      Env: config.env,
+      Cmd: config.cmd,
+      Image: record.image.reference,
+      Volumes: null,
+      WorkingDir: config.workingDir,
+      Entrypoint: config.entrypoint ?? null,
+      OnBuild: null,
+      Labels: config.labels,
+      ...(config.stopSignal === undefined ? {} : { StopSignal: config.stopSignal }),
+    },
+    NetworkSettings: {
+      Ports: {},
+      IPAddress: "",
+      Networks: { [host.network]: { NetworkID: "", IPAddress: "", Gateway: "", MacAddress: "" } },
+    },
+  };
+}
+
+function hostConfig({ host }: ContainerRecord) {
+  return {
+    Binds: host.binds,
+    NetworkMode: host.network,
+    PortBindings: {},
+    RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+    AutoRemove: host.autoRemove,
+    CapAdd: host.capAdd,
+    CapDrop: host.capDrop,
+    Dns: host.dns,
+    ExtraHosts: host.extraHosts,
+    Privileged: host.privileged,
+    ReadonlyRootfs: host.readonlyRoot,
+    SecurityOpt: host.securityOpt,
+    Tmpfs: Object.fromEntries(
+      host.tmpfs.map((each) => [
+        each.replace(/:.*/, ""),
+        each.includes(":") ? each.replace(/^[^:]*:/, "") : "",
+      ]),
+    ),
+    Init: host.init,
+    Memory: host.memory,
+    MemorySwap: host.memorySwap,
+    NanoCpus: host.cpuQuota * 10_000,
+    PidsLimit: host.pidsLimit,
+  };
+}

@@ -1,0 +1,45 @@
+/**
+ * `plan`: what would be done for a bundle or an image, step by step, without doing it.
+ * Not here: plans (plan/), or their text (plan/record.ts).
+ */
+import { readText, statusOf } from "../kernel/file.ts";
+import { recordPlan } from "../plan/record.ts";
+import { preparePlan } from "../runtime/prepare.ts";
+import { parseJson } from "../spec/parse.ts";
+import { RuntimeConfig } from "../spec/runtime/config.ts";
+import { readFlags } from "./asked.ts";
+import { createContainer } from "./create.ts";
+import { type Engine, requireRoot } from "./engine.ts";
+import { interruptible } from "./interrupt.ts";
+import type { RunRequest } from "./run.ts";
+
+/** The plan of a bundle: a directory with a config.json. */
+export function planBundle(engine: Engine, directory: string): string {
+  const bundle = directory.startsWith("/") ? directory : `${engine.cwd}/${directory}`;
+  const config = parseJson(RuntimeConfig, readText(`${bundle}/config.json`), "config.json");
+  return recordPlan(preparePlan({ ...common(engine), id: "plan", bundle, config }));
+}
+
+/** Whether a word means a bundle and not an image. */
+export function isBundle(engine: Engine, text: string): boolean {
+  const path = text.startsWith("/") ? text : `${engine.cwd}/${text}`;
+  return statusOf(`${path}/config.json`) !== undefined;
+}
+
+/** The plan of `run` with the same arguments. The image is pulled; the container is made and taken back. */
+export async function planImage(engine: Engine, request: RunRequest): Promise<string> {
+  requireRoot(engine.host, "plan");
+  const asked = readFlags(request.flags, engine);
+  return await interruptible(async (signal) => {
+    const { record, bundle, config, undo } = await createContainer(engine, { ...request, asked, signal });
+    try {
+      return recordPlan(preparePlan({ ...common(engine), id: record.id, bundle, config }));
+    } finally {
+      for (const left of undo.run()) engine.warn(`not taken back: ${String(left)}`);
+    }
+  });
+}
+
+function common(engine: Engine) {
+  return { root: engine.stateRoot, registry: engine.registry, host: engine.host } as const;
+}
