@@ -32,3 +32,20 @@ export type ProgressEvent =
   | { readonly kind: "warning"; readonly message: string };
 
 export type Progress = (event: ProgressEvent) => void;
+
+/** Milliseconds between two events of the same layer that differ in their numbers only. */
+const INTERVAL = 100;
+
+/** Passes on what changes at once, and what only grows now and then: a large layer comes in thousands of pieces. */
+export function thinned(progress: Progress, interval = INTERVAL, now = () => performance.now()): Progress {
+  const last = new Map<number, { readonly status: LayerStatus; readonly time: number }>();
+  return (event) => {
+    if (event.kind !== "layer") return progress(event);
+    const before = last.get(event.layer);
+    const time = now();
+    const isNews = before?.status !== event.status || time - before.time >= interval;
+    if (!isNews) return;
+    last.set(event.layer, { status: event.status, time });
+    progress(event);
+  };
+}
