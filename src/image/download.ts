@@ -12,6 +12,7 @@ import type { BlobName, Store } from "./store/store.ts";
 export interface BlobSource {
   /** Settles when the blob is whole in the store, its digest checked. */
   readonly whole: Promise<void>;
+  isSettled(): boolean;
   /** Whether any of it had to be fetched; known when `whole` has settled. */
   wasFetched(): boolean;
   /** Its content from the first byte on; waits for what has not come yet, and fails as the download fails. */
@@ -47,12 +48,13 @@ const PARALLEL = 3;
 const MAX_INTERRUPTIONS = 50;
 
 export function createDownloads(options: DownloadOptions): Downloads {
+  const { store } = options;
   const sources = new Map<string, BlobSource>();
   const turns = createTurns(PARALLEL);
   return {
     get(name) {
       const known = sources.get(name.digest);
-      if (known !== undefined) return known;
+      if (known !== undefined && (!known.isSettled() || store.hasBlob(name))) return known;
       const source = start(name, options, turns, () => sources.delete(name.digest));
       sources.set(name.digest, source);
       return source;
@@ -94,6 +96,7 @@ function start(
   /** What readers follow: the partial file once we write it, the blob once it is there. */
   const growth = createGrowth();
   let isFetched = false;
+  let isSettled = false;
 
   async function run(): Promise<void> {
     signal.throwIfAborted();
@@ -114,8 +117,12 @@ function start(
 
   const whole = store.hasBlob(name) ? Promise.resolve() : turns(run);
   whole.then(
-    () => growth.finish(store.paths.blob(name.digest), name.size),
+    () => {
+      isSettled = true;
+      growth.finish(store.paths.blob(name.digest), name.size);
+    },
     (error) => {
+      isSettled = true;
       // A damaged partial file is gone now: whoever asks again gets a fresh download.
       forget();
       growth.fail(error);
@@ -123,6 +130,7 @@ function start(
   );
   return {
     whole,
+    isSettled: () => isSettled,
     wasFetched: () => isFetched,
     async *read() {
       while (growth.path === "") await growth.changed();

@@ -4,7 +4,6 @@
  */
 import type { SnapshotMount, Snapshotter } from "../driver.ts";
 import { CtrError, fail } from "../error.ts";
-import { ERRNO } from "../kernel/errno.ts";
 import type { Descriptor } from "../spec/image/descriptor.ts";
 import {
   DOCKER_FOREIGN_LAYER_GZIP,
@@ -18,7 +17,7 @@ import {
 } from "../spec/image/media-types.ts";
 import type { BlobSource, Downloads } from "./download.ts";
 import type { LayerStatus, Progress } from "./progress.ts";
-import { writeError } from "./store/ingest.ts";
+import { verifyBlob } from "./store/ingest.ts";
 import { lock } from "./store/lock.ts";
 import type { Store } from "./store/store.ts";
 
@@ -44,6 +43,14 @@ export interface LayersJob {
 
 /** Snapshots that a pull has not finished begin with this, and go on with its lease's ID. */
 export const UNFINISHED = /^pull-([0-9a-f]{32})-/;
+
+/** What unpacking says of content that is not right. */
+const CONTENT_ERRORS: ReadonlySet<string> = new Set([
+  "INVALID_LAYER",
+  "LAYER_LIMIT",
+  "DIGEST_MISMATCH",
+  "INVALID_IMAGE",
+]);
 
 /** Foreign layers are like others once they are here. From where they are taken, see pull.ts. */
 const PLAIN_TYPES: Readonly<Record<string, string>> = {
@@ -105,8 +112,8 @@ async function install(job: LayersJob, layer: Layer): Promise<void> {
       tell(job, layer, "exists");
       return;
     }
-    await unpackOnce(job, layer).catch((error) => {
-      if (!isDamagedPartial(error)) throw error;
+    await unpackOnce(job, layer).catch(async (error) => {
+      if (!isDamagedPartial(error) && !(await wasDamagedHere(job, layer, error))) throw error;
       return unpackOnce(job, layer);
     });
     tell(job, layer, "done", layer.descriptor.size);
@@ -115,8 +122,16 @@ async function install(job: LayersJob, layer: Layer): Promise<void> {
   }
 }
 
+/** Whether a blob that lay here from before has changed since: it is removed, and worth fetching anew. */
+async function wasDamagedHere(job: LayersJob, { descriptor }: Layer, error: unknown): Promise<boolean> {
+  const { store, downloads, controller } = job;
+  const isOfContent = error instanceof CtrError && CONTENT_ERRORS.has(error.code);
+  if (controller.signal.aborted || !isOfContent || downloads.get(descriptor).wasFetched()) return false;
+  return !(await verifyBlob(store.paths, descriptor, controller.signal));
+}
+
 async function unpackOnce(job: LayersJob, layer: Layer): Promise<void> {
-  const { snapshotter, layers, leaseID, store, controller } = job;
+  const { snapshotter, layers, leaseID, controller } = job;
   const parent = layers[layers.indexOf(layer) - 1]?.chainID;
   const key = `pull-${leaseID}-${layer.chainID.replace(/^.*:/, "")}`;
   const source = sourceOf(job, layer);
@@ -138,8 +153,7 @@ async function unpackOnce(job: LayersJob, layer: Layer): Promise<void> {
     snapshotter.remove(key);
     // What is wrong with the blob explains what is wrong with its content. A download that failed says so here.
     if (!controller.signal.aborted) await source.whole;
-    const isFull = error instanceof CtrError && error.errno === "ENOSPC" && error.code !== "NO_SPACE";
-    throw isFull ? writeError(ERRNO.ENOSPC, store.root, error.path ?? store.root) : error;
+    throw error;
   }
 }
 

@@ -3,7 +3,6 @@
  * not at all. What an interrupted pull leaves is found, hashed again and continued. Readers may follow it as it grows.
  * Not here: where the bytes come from (image/download.ts).
  */
-import { fdatasync } from "node:fs";
 import { type CtrError, fail } from "../../error.ts";
 import { callError, check } from "../../kernel/check.ts";
 import { O_CREAT, O_NOFOLLOW, O_RDONLY, O_RDWR } from "../../kernel/constants.ts";
@@ -148,10 +147,32 @@ async function resume(
   };
 }
 
+/** Hashes a blob of the store again. One that is not what its name says is removed; whether it was right. */
+export async function verifyBlob(paths: StorePaths, name: BlobName, signal?: AbortSignal): Promise<boolean> {
+  const { algorithm } = parseDigest(name.digest);
+  const path = paths.blob(name.digest);
+  const fd = tryOpen(path, O_RDONLY | O_NOFOLLOW);
+  if (fd === -ERRNO.ENOENT) return false;
+  check(fd, { syscall: "openat", path });
+  try {
+    const hasher = new Bun.CryptoHasher(algorithm);
+    for await (const piece of readPieces(fd, path, name.size + 1)) {
+      signal?.throwIfAborted();
+      hasher.update(piece);
+    }
+    const isRight = `${algorithm}:${hasher.digest("hex")}` === name.digest;
+    if (!isRight) tryUnlink(path);
+    return isRight;
+  } finally {
+    close(fd);
+  }
+}
+
 /** In another thread: a large file takes a while, and other layers are on their way. */
 async function sync(fd: number, root: string, path: string): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.ErrnoException | null>();
-  fdatasync(fd, resolve);
+  // Loaded here: this file is on the way of `run IMAGE`, which seldom writes a blob.
+  process.getBuiltinModule("node:fs").fdatasync(fd, resolve);
   const error = await promise;
   if (error !== null) throw writeError(Math.abs(error.errno ?? ERRNO.EIO), root, path);
 }

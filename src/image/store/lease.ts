@@ -2,7 +2,6 @@
  * Leases: what a running process needs stays, though no image names it yet. A lease is a file that its owner holds a
  * lock on, so the lease of a dead process is known by its lock being free. Not here: collecting garbage (garbage.ts).
  */
-import { randomBytes } from "node:crypto";
 import { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } from "../../kernel/constants.ts";
 import { ERRNO } from "../../kernel/errno.ts";
 import {
@@ -29,7 +28,7 @@ export interface Lease {
 
 /** @param prepare makes the store's directories, once. */
 export function createLease(paths: StorePaths, prepare: () => void): Lease {
-  const id = randomBytes(16).toString("hex");
+  const id = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("hex");
   const path = `${paths.leases}/${id}`;
   let fd: number | undefined;
   return {

@@ -4,7 +4,6 @@
  */
 import type { Database } from "bun:sqlite";
 import { addBlob, type BlobName, checkBytes, digestOf, hasBlob, readBlob } from "./blobs.ts";
-import { openDatabase } from "./database.ts";
 import { type ImageEntry, openLayout } from "./layout.ts";
 import { createLease, type Lease } from "./lease.ts";
 import { makeDirectories, type StorePaths, storePaths } from "./paths.ts";
@@ -62,7 +61,11 @@ export function openStore(root: string): Store {
     lease: () => createLease(paths, prepare),
     database() {
       prepare();
-      database ??= openDatabase(paths.database);
+      if (database === undefined) {
+        // Loaded here and without waiting: most commands do without, and SQLite takes 3 ms to load.
+        const { openDatabase }: typeof import("./database.ts") = require("./database.ts");
+        database = openDatabase(paths.database);
+      }
       return database;
     },
     close() {
