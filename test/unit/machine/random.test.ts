@@ -134,10 +134,8 @@ const value: fc.Arbitrary<Arg> = fc.oneof(
 );
 const IN: Arg = { fd: "in" };
 const OUT: Arg = { fd: "out" };
-const whence = fc.oneof(
-  fc.constantFrom<Arg>(0, 1, 2, 9),
-  slot.map((name): Arg => ({ slot: name })),
-);
+// Constants only: a slot may come to hold SEEK_DATA or SEEK_HOLE, whose results are the file system's own.
+const whence = fc.constantFrom<Arg>(0, 1, 2, 9);
 
 /** Row without its flags. */
 const calls: fc.Arbitrary<Row> = fc.oneof(
@@ -227,6 +225,6 @@ test(`random programs do on ${native} what the rows say`, () => sameAsInterprete
 
 test(
   "random programs do on aarch64 what the rows say (qemu)",
-  () => sameAsInterpreter("aarch64", 60),
+  () => sameAsInterpreter("aarch64", 40),
   60_000,
 );

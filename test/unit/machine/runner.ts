@@ -3,9 +3,9 @@
  * A program gets four descriptors: `report`, `out` (what it shows), `in` (a file with what the test gives it) and
  * 0, 1, 2 on /dev/null and pipes.
  */
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { close, readAll } from "../../../src/kernel/file.ts";
+import { documentMemfd, executableMemfd } from "../../../src/kernel/memfd.ts";
+import { sys } from "../../../src/kernel/raw.ts";
 import { type MachineArch, type MachineProgram, writeProgram } from "../../../src/machine/program.ts";
 import type { InitStep, Row } from "../../../src/plan/step.ts";
 
@@ -80,36 +80,38 @@ export function run(
 
 /** As {@link run}, for a program that is already written. */
 export function runElf(arch: MachineArch, elf: Uint8Array, input: Uint8Array = new Uint8Array(0)): Outcome {
-  const work = mkdtempSync(join(tmpdir(), "machine-"));
-  const path = (name: string) => join(work, name);
-  const open: number[] = [];
+  // In memory: thousands of files made and removed in a directory can take minutes.
+  const file = executableMemfd("elf", elf);
+  const report = documentMemfd("report", new Uint8Array(0));
+  const out = documentMemfd("out", new Uint8Array(0));
+  const given = documentMemfd("in", input);
   try {
-    writeFileSync(path("elf"), elf, { mode: 0o755 });
-    writeFileSync(path("in"), input);
-    for (const name of ["report", "out", "in"]) {
-      open.push(openSync(path(name), name === "in" ? "r+" : "w+"));
-    }
-    const child = Bun.spawnSync(commandFor(arch, path("elf")), {
-      stdio: ["ignore", "pipe", "pipe", ...open],
+    const child = Bun.spawnSync(commandFor(arch, `/proc/${process.pid}/fd/${file}`), {
+      stdio: ["ignore", "pipe", "pipe", report, out, given],
       timeout: 20_000,
     });
     if (child.exitedDueToTimeout) throw new Error("the program does not end");
-    const out = new Uint8Array(readFileSync(path("out")));
-    const view = new DataView(out.buffer, out.byteOffset, out.byteLength);
+    const shown = fromStart(out);
+    const view = new DataView(shown.buffer, shown.byteOffset, shown.byteLength);
     const words: bigint[] = [];
-    for (let at = 0; at + 8 <= out.byteLength; at += 8) words.push(view.getBigUint64(at, true));
+    for (let at = 0; at + 8 <= shown.byteLength; at += 8) words.push(view.getBigUint64(at, true));
     return {
       code: child.exitCode,
       signal: child.signalCode === undefined || child.signalCode === null ? undefined : `${child.signalCode}`,
-      report: new Uint8Array(readFileSync(path("report"))),
-      out,
+      report: fromStart(report),
+      out: shown,
       words,
       stdout: child.stdout.toString(),
     };
   } finally {
-    for (const fd of open) closeSync(fd);
-    rmSync(work, { recursive: true });
+    for (const fd of [file, report, out, given]) close(fd);
   }
+}
+
+/** Everything in a file, wherever the program left its offset. */
+function fromStart(fd: number): Uint8Array {
+  sys("lseek", fd, 0, 0);
+  return readAll(fd);
 }
 
 /** The bytes of report messages: three u32 each. */
