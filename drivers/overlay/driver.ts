@@ -34,6 +34,11 @@ export interface RebasingSnapshotter extends Snapshotter {
   commit(name: string, key: string, parent?: string): void;
 }
 
+/** The factory, with what its snapshotters can do besides the contract. */
+export interface OverlayFactory extends SnapshotterFactory {
+  open(root: string): RebasingSnapshotter;
+}
+
 const CAP_SYS_ADMIN = 1n << 21n;
 
 function probe(host: Host): Probe {
@@ -53,7 +58,7 @@ function probe(host: Host): Probe {
 }
 
 /** The built-in snapshotter named `overlay`. */
-export const overlayFactory: SnapshotterFactory & { open(root: string): RebasingSnapshotter } = {
+export const overlayFactory: OverlayFactory = {
   kind: "snapshotter-factory",
   name: "overlay",
   probe,

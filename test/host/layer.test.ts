@@ -338,12 +338,12 @@ describe("over a lower layer", () => {
   test("a hard link to a file that a layer removed is refused", async () => {
     await layer([file("a")]);
     await layer([file(".wh.a")]);
-    expect(layer([hard("b", "a")])).rejects.toThrow("does not exist");
+    await expect(layer([hard("b", "a")])).rejects.toThrow("does not exist");
   });
 
   test("a hard link to a file that this layer removed is refused", async () => {
     await layer([file("a")]);
-    expect(layer([file(".wh.a"), hard("b", "a")])).rejects.toThrow("does not exist");
+    await expect(layer([file(".wh.a"), hard("b", "a")])).rejects.toThrow("does not exist");
   });
 
   test("the layers below are waited for only when they are needed", async () => {
@@ -403,7 +403,7 @@ describe("the stream", () => {
     expect(result).toEqual({ diffID: digest, size: bytes.byteLength, entries: 1 });
     const wrong = `sha256:${"0".repeat(64)}`;
     const failed = layer([], { source: source(), mediaType: OCI_LAYER_GZIP, diffID: wrong });
-    expect(failed).rejects.toThrow(new RegExp(`${digest}.*${wrong}`));
+    await expect(failed).rejects.toThrow(new RegExp(`${digest}.*${wrong}`));
     await failed.catch(() => {});
     expect(readdirSync(`${base}/1`)).toEqual([]);
   });
@@ -416,7 +416,7 @@ describe("the stream", () => {
       rootPath: `${base}/0`,
       whiteouts: "overlay",
     });
-    expect(again).rejects.toThrow("empty directory");
+    await expect(again).rejects.toThrow("empty directory");
     await again.catch(() => {});
     expect(readdirSync(`${base}/0`)).toEqual(["a"]);
   });
@@ -425,7 +425,7 @@ describe("the stream", () => {
     const members = [file("a"), file("b"), file("c")];
     for (const limits of [{ entries: 2 }, { bytes: 2000 }, { fileSize: 0 }]) {
       const failed = layer(members, { limits });
-      expect(failed).rejects.toHaveProperty("code", "LAYER_LIMIT");
+      await expect(failed).rejects.toHaveProperty("code", "LAYER_LIMIT");
       await failed.catch(() => {});
       rmSync(`${base}/0`, { recursive: true });
     }

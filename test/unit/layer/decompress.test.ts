@@ -98,7 +98,7 @@ test("a source that fails gives its own error, and one that is left is closed", 
   const read = async () => {
     for await (const _ of decompress(failing(), OCI_LAYER_GZIP));
   };
-  expect(read()).rejects.toThrow("the network is down");
+  await expect(read()).rejects.toThrow("the network is down");
 
   let closed = false;
   async function* endless() {
