@@ -28,7 +28,7 @@ import { ROOT } from "./paths.ts";
 import { executeStep, executingStep, lastStep, stdioStep } from "./program.ts";
 import { row, syncStep } from "./rows.ts";
 import { checkSeccomp } from "./seccomp.ts";
-import { CHILD, cloneStep, firstStep, procFileStep } from "./stage0.ts";
+import { CHILD, cloneStep, firstStep, joinCgroup, procFileStep } from "./stage0.ts";
 import type { InitStep, Plan, Step } from "./step.ts";
 
 /** What a plan for exec is made from. */
@@ -63,7 +63,8 @@ export function makeExecPlan(input: ExecInput): Plan {
       procFileStep("process.oomScoreAdj", `set oom_score_adj to ${score}`, "oom_score_adj", `${score}`),
     );
   }
-  steps.push(...(cgroup?.join ?? []));
+  const { steps: joins, cloneInto } = joinCgroup(cgroup, user);
+  steps.push(...joins);
   const join = [
     // Others live where this goes: nothing of ours may be reached through /proc (CVE-2016-9962).
     row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]),
@@ -71,7 +72,7 @@ export function makeExecPlan(input: ExecInput): Plan {
   ];
   if (user) join.push(row("setresgid", [0, 0, 0]), row("setresuid", [0, 0, 0]));
   steps.push({ on: "init", field: "process", about: "join the container", rows: join, hints: JOIN_HINTS });
-  steps.push(cloneStep(CLONE_PARENT, cgroup?.cloneInto));
+  steps.push(cloneStep(CLONE_PARENT, cloneInto));
   steps.push({
     on: "init",
     field: "process",

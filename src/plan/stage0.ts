@@ -45,6 +45,32 @@ export interface Stage0 {
   readonly namespaces: readonly { readonly type: string; readonly part: NamespacePart }[];
 }
 
+/**
+ * How the cgroup is joined. CLONE_INTO_CGROUP asks the rights of whoever calls clone3, and root of a user namespace has
+ * none in the host's cgroups: with one (`user`), stage 0 joins by itself while it still is the host's root.
+ */
+export function joinCgroup(
+  part: Pick<CgroupPart, "join" | "cloneInto"> | undefined,
+  user: boolean,
+): { steps: readonly Step[]; cloneInto: string | undefined } {
+  if (part === undefined) return { steps: [], cloneInto: undefined };
+  const { join, cloneInto } = part;
+  if (!user || cloneInto === undefined) return { steps: join, cloneInto };
+  const step: InitStep = {
+    on: "init",
+    field: "linux.cgroupsPath",
+    about: "join the cgroup",
+    path: "cgroup.procs",
+    rows: [
+      row("openat", [{ fd: cloneInto }, "cgroup.procs", O_WRONLY | O_CLOEXEC, 0], { store: "cgroup.procs" }),
+      row("write", [{ slot: "cgroup.procs" }, "0", 1]),
+      row("close", [{ slot: "cgroup.procs" }]),
+    ],
+    hints: { EBUSY: "a cgroup with controllers for its children can hold no process itself" },
+  };
+  return { steps: [...join, step], cloneInto: undefined };
+}
+
 /** All of stage 0, ending in the row from which the child goes on. */
 export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): Step[] {
   const { config, facts } = input;
@@ -55,7 +81,9 @@ export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): S
       procFileStep("process.oomScoreAdj", `set oom_score_adj to ${score}`, "oom_score_adj", `${score}`),
     );
   }
-  if (cgroup !== undefined) steps.push(...cgroup.join);
+  const user = namespaces.find((entry) => entry.type === "user");
+  const { steps: joins, cloneInto } = joinCgroup(cgroup, user !== undefined);
+  steps.push(...joins);
   steps.push({
     on: "init",
     field: "root.path",
@@ -64,7 +92,6 @@ export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): S
     rows: [row("chdir", [facts.rootfs])],
   });
   const flags = (type: string) => namespaces.find((entry) => entry.type === type)?.part.cloneFlag ?? 0;
-  const user = namespaces.find((entry) => entry.type === "user");
   const joined = namespaces.filter(({ type }) => type !== "user");
   for (const { type, part } of joined) if (!facts.afterUser.includes(type)) steps.push(...part.join);
   if (user !== undefined) steps.push(...user.part.join);
@@ -92,7 +119,7 @@ export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): S
   let cloneFlags = CLONE_PARENT;
   for (const { type, part } of namespaces)
     if (type !== "user" && type !== "time") cloneFlags += part.cloneFlag;
-  steps.push(cloneStep(cloneFlags, cgroup?.cloneInto));
+  steps.push(cloneStep(cloneFlags, cloneInto));
   return steps;
 }
 
