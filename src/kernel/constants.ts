@@ -25,6 +25,8 @@ export const O_DIRECTORY = process.arch === "arm64" ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = process.arch === "arm64" ? 0o100000 : 0o400000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
+// include/uapi/linux/close_range.h
+export const CLOSE_RANGE_CLOEXEC = 4;
 export const F_GETFD = 1;
 export const F_SETFD = 2;
 export const F_GETFL = 3;

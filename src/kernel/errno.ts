@@ -135,6 +135,7 @@ export const ERRNO = {
   EOWNERDEAD: 130,
   ENOTRECOVERABLE: 131,
   ERFKILL: 132,
+  EHWPOISON: 133,
 } as const;
 
 /** Name of an error number. */
@@ -271,6 +272,7 @@ const TEXTS: Readonly<Record<number, string>> = {
   130: "owner died",
   131: "state not recoverable",
   132: "operation not possible due to RF-kill",
+  133: "memory page has hardware error",
 };
 
 /** `2` -> `"ENOENT"`; a number without a name gives `"E512"`. */

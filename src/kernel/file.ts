@@ -6,13 +6,11 @@ import { callError, check } from "./check.ts";
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
-  AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
-  O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
   O_WRONLY,
@@ -22,6 +20,7 @@ import {
   STATX_BASIC_STATS,
   STATX_MNT_ID,
 } from "./constants.ts";
+import { byteString, removeTreeAt } from "./directory.ts";
 import { ERRNO } from "./errno.ts";
 import { cString, textOf, viewOf } from "./memory.ts";
 import { sys } from "./raw.ts";
@@ -122,7 +121,7 @@ export function readTextIfAny(path: string): string | undefined {
 }
 
 function textAll(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
 /** Writes all bytes. */
@@ -153,6 +152,8 @@ export function writeFile(path: string, text: string, dirfd: number = AT_FDCWD):
 /** Writes a file under a temporary name beside it, syncs it (unless `sync` is false) and renames it into place. */
 export function replaceFile(path: string, bytes: Uint8Array, mode: number, sync = true): void {
   const temporary = `${path}.${process.pid}.tmp`;
+  // One that is there is left over from a process of the same number that was killed.
+  tryUnlink(temporary);
   const fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
   try {
     writeAll(fd, bytes, temporary);
@@ -270,19 +271,9 @@ export function listDirectory(fd: number): { name: string; type: number }[] {
   }
 }
 
-/** Removes a tree below a directory descriptor without following links; what is missing is fine. */
+/** Removes a file or a whole tree without following links; what is missing is fine. Names in it may be any bytes. */
 export function removeTree(path: string, dirfd: number = AT_FDCWD): void {
-  const result = tryUnlink(path, 0, dirfd);
-  if (result === 0 || result === -ERRNO.ENOENT) return;
-  if (result !== -ERRNO.EISDIR && result !== -ERRNO.EPERM) check(result, { syscall: "unlink", path });
-  const fd = tryOpen(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, dirfd);
-  if (fd === -ERRNO.ENOENT) return;
-  check(fd, { syscall: "openat", path });
-  withFd(fd, (directory) => {
-    for (const entry of listDirectory(directory)) removeTree(entry.name, directory);
-  });
-  const removed = tryUnlink(path, AT_REMOVEDIR, dirfd);
-  if (removed !== 0 && removed !== -ERRNO.ENOENT) check(removed, { syscall: "rmdir", path });
+  removeTreeAt(dirfd, byteString(path));
 }
 
 /** A descriptor for the directory itself, for *at calls. */

@@ -4,7 +4,7 @@
 import { fail } from "../error.ts";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Bytes of a string and a NUL. A string that has a NUL inside is refused: the kernel would see a shorter one. */
 export function cString(text: string): Uint8Array {

@@ -4,7 +4,15 @@
  */
 
 import { callError, check } from "./check.ts";
-import { AT_EMPTY_PATH, F_DUPFD_CLOEXEC, F_SETFD, FD_CLOEXEC, SIG_SETMASK, WNOHANG } from "./constants.ts";
+import {
+  AT_EMPTY_PATH,
+  CLOSE_RANGE_CLOEXEC,
+  F_DUPFD_CLOEXEC,
+  F_SETFD,
+  FD_CLOEXEC,
+  SIG_SETMASK,
+  WNOHANG,
+} from "./constants.ts";
 import { ERRNO } from "./errno.ts";
 import { cString, viewOf } from "./memory.ts";
 import { addressOf, SPAWN_HEADER, SPAWN_ROW, spawnTable, sys, syscallNumber } from "./raw.ts";
@@ -45,9 +53,9 @@ function pointers(texts: readonly string[], keep: Uint8Array[]): Uint8Array {
  * default and unblocked, and no descriptor but those named. Returns its pid.
  */
 export function spawn(request: SpawnRequest): number {
-  const keep: Uint8Array[] = [];
-  const rows: (readonly number[])[] = [];
   const action = new Uint8Array(32);
+  const keep: Uint8Array[] = [action];
+  const rows: (readonly number[])[] = [];
   const sigaction = syscallNumber("rt_sigaction");
   for (let signal = 1; signal <= SIGNALS; signal++) {
     if (signal !== SIGKILL && signal !== SIGSTOP) rows.push([sigaction, signal, addressOf(action), 0, 8]);
@@ -63,6 +71,8 @@ export function spawn(request: SpawnRequest): number {
     if (fd === target) rows.push([syscallNumber("fcntl"), fd, F_SETFD, 0]);
     else rows.push([dup3, fd, target, 0]);
   });
+  // JavaScript engines set close-on-exec on inherited descriptors from 4 up only.
+  rows.push([syscallNumber("close_range"), 3, 0xffffffff, CLOSE_RANGE_CLOEXEC]);
   for (const fd of request.inherit) rows.push([syscallNumber("fcntl"), fd, F_SETFD, 0]);
   const empty = cString("");
   const argv = pointers(request.argv, keep);

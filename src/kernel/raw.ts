@@ -79,7 +79,10 @@ export function syscallNumber(name: Syscall): number {
   return SYSCALLS[name][column];
 }
 
-/** Address of a buffer, for structs that hold pointers. The buffer must stay referenced while the kernel uses it. */
+/**
+ * Address of a buffer, for structs that hold pointers. The buffer must stay referenced while the kernel uses it, and a
+ * view of it (`viewOf`, `subarray`, `.buffer`) must be made before, not after: making one moves a small buffer's bytes.
+ */
 export function addressOf(buffer: Uint8Array): number {
   return buffer.byteLength === 0 ? 0 : ptr(buffer);
 }

@@ -37,20 +37,21 @@ function unixAddress(path: string): Uint8Array {
 
 /** A listening socket at `path`. For a path that is too long, give `/proc/self/fd/DIRFD/name`. */
 export function listenUnix(path: string, backlog = 1): number {
-  const fd = check(sys("socket", AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), { syscall: "socket" });
   const address = unixAddress(path);
+  const fd = check(sys("socket", AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), { syscall: "socket" });
   const bound = sys("bind", fd, address, address.byteLength);
-  if (bound < 0) sys("close", fd);
+  const listening = bound < 0 ? bound : sys("listen", fd, backlog);
+  if (listening < 0) sys("close", fd);
   check(bound, { syscall: "bind", path });
-  check(sys("listen", fd, backlog), { syscall: "listen", path });
+  check(listening, { syscall: "listen", path });
   return fd;
 }
 
 /** Connects to a unix socket; the descriptor or -errno. */
 export function tryConnectUnix(path: string, stream = false): number {
   const type = stream ? SOCK_STREAM : SOCK_SEQPACKET;
-  const fd = check(sys("socket", AF_UNIX, type | SOCK_CLOEXEC, 0), { syscall: "socket" });
   const address = unixAddress(path);
+  const fd = check(sys("socket", AF_UNIX, type | SOCK_CLOEXEC, 0), { syscall: "socket" });
   let result: number;
   do result = sys("connect", fd, address, address.byteLength);
   while (result === -ERRNO.EINTR);
@@ -67,7 +68,12 @@ export interface Message {
   readonly fd: number | undefined;
 }
 
+/** A cmsghdr with one descriptor: its length, and with the padding that CMSG_SPACE(3) adds. */
+const ONE_DESCRIPTOR = 20;
 const CONTROL = 24;
+
+/** Mentions memory after a call in which the kernel used its address, so that it is not collected before. */
+function keepAlive(..._memory: readonly unknown[]): void {}
 
 /** struct msghdr, with its iovec and control buffer (recvmsg(2), cmsg(3)). Kept by the caller during the call. */
 function messageHeader(data: Uint8Array, control: Uint8Array | undefined) {
@@ -89,13 +95,16 @@ function messageHeader(data: Uint8Array, control: Uint8Array | undefined) {
 /** recvmsg(2) with room for one descriptor; a negative `length` is -errno. Restarted on EINTR. */
 export function receive(fd: number, data: Uint8Array, flags = 0): Message {
   const control = new Uint8Array(CONTROL);
-  const { header, view, iovec } = messageHeader(data, control);
+  const memory = messageHeader(data, control);
+  const { header, view } = memory;
   let length: number;
   do {
-    view.setBigUint64(40, BigInt(CONTROL), true);
+    // Room for exactly one descriptor: the kernel closes what does not fit.
+    view.setBigUint64(40, BigInt(ONE_DESCRIPTOR), true);
     length = sys("recvmsg", fd, header, MSG_CMSG_CLOEXEC | flags);
-  } while (length === -ERRNO.EINTR && iovec.byteLength > 0);
-  if (length < 0 || view.getBigUint64(40, true) < 20n) return { length, fd: undefined };
+  } while (length === -ERRNO.EINTR);
+  keepAlive(memory, control);
+  if (length < 0 || view.getBigUint64(40, true) < BigInt(ONE_DESCRIPTOR)) return { length, fd: undefined };
   const rights = viewOf(control);
   const isRights = rights.getInt32(8, true) === SOL_SOCKET && rights.getInt32(12, true) === SCM_RIGHTS;
   return { length, fd: isRights ? rights.getInt32(16, true) : undefined };
@@ -104,9 +113,8 @@ export function receive(fd: number, data: Uint8Array, flags = 0): Message {
 /** Sends bytes and a descriptor (SCM_RIGHTS). */
 export function sendDescriptor(socket: number, data: Uint8Array, fd: number): void {
   const control = new Uint8Array(CONTROL);
-  control.set(words32(20, 0, SOL_SOCKET, SCM_RIGHTS, fd));
-  const { header, iovec } = messageHeader(data, control);
-  const sent = sys("sendmsg", socket, header, MSG_NOSIGNAL);
-  check(sent, { syscall: "sendmsg" });
-  if (iovec.byteLength === 0) throw fail({ code: "INTERNAL", message: "unreachable" });
+  control.set(words32(ONE_DESCRIPTOR, 0, SOL_SOCKET, SCM_RIGHTS, fd));
+  const memory = messageHeader(data, control);
+  check(sys("sendmsg", socket, memory.header, MSG_NOSIGNAL), { syscall: "sendmsg" });
+  keepAlive(memory, control);
 }

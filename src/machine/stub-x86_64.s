@@ -1,15 +1,19 @@
 # The stub of the init machine for x86-64: walks the table at 0x601040, row by row (docs/machine.md).
 # Assembled by test/unit/machine/stub.test.ts, which compares the bytes with those in stub-x86_64.ts.
-# rbx: address of the current row. The 64 bytes before the table hold the number of the report descriptor.
+# rbx: address of the current row; r12d: retries that are left. The 64 bytes before the table hold the number of the report descriptor.
 .intel_syntax noprefix
 .globl _start
 .set TABLE, 0x601040
 .set REPORT, 0x601000
 .set TEST, 0xffff
 .set FAIL, 0xfffe
+.set EAGAIN, 11
+.set OPENAT2, 437
+.set RETRIES, 4096
 
 _start:
   mov ebx, TABLE
+  mov r12d, RETRIES
 row:
   movzx eax, word ptr [rbx]
   movzx ebp, byte ptr [rbx+2]
@@ -58,6 +62,14 @@ zero:
   jmp row
 error:
   neg eax
+# openat2 gives EAGAIN when names change under it: it is tried again, 4096 times in all.
+  cmp eax, EAGAIN
+  jne 1f
+  cmp word ptr [rbx], OPENAT2
+  jne 1f
+  dec r12d
+  jns row
+1:
   movzx ecx, byte ptr [rbx+3]
   cmp cl, 0xff
   je allowed

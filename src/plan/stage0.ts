@@ -10,6 +10,7 @@ import {
   CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_PARENT,
+  CLOSE_RANGE_CLOEXEC,
   O_CLOEXEC,
   O_WRONLY,
   PR_SET_DUMPABLE,
@@ -23,7 +24,6 @@ import type { InitStep, Row, Step } from "./step.ts";
 /** Label of the child's first row. */
 export const CHILD = "child";
 const RLIMIT_NOFILE = 7;
-const CLOSE_RANGE_CLOEXEC = 4;
 
 /** The first rows of every program: nothing of ctr-bun's survives an execve, and files get the modes asked for. */
 export function firstStep(nofile: PlanFacts["nofile"]): InitStep {
