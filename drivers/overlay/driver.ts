@@ -128,7 +128,11 @@ function openOverlay(root: string): RebasingSnapshotter {
         }
         if (name !== key && records.find(name) !== undefined) throw exists(name);
         const under = record.parent ?? parent;
-        if (under !== undefined) committed(records, under);
+        if (under !== undefined) {
+          const below = committed(records, under);
+          if (record.parent === undefined && isUntouchedRoot(fs(record.id)))
+            copyRoot(fs(below.id), fs(record.id));
+        }
         records.rekey(record, { key: name, kind: "committed", parent: under });
         return record.id;
       });
@@ -190,7 +194,10 @@ function parents(records: Records, record: SnapshotRecord): SnapshotRecord[] {
   return chain;
 }
 
-/** The root directory of an overlay is its topmost layer's: owner, mode, attributes and times come along. */
+/**
+ * The root directory of an overlay is its topmost layer's: owner, mode, attributes and times come along. Without a
+ * parent it is root's, 0755, and of 1970: the same whenever it is made.
+ */
 function copyRoot(from: string | undefined, to: string): void {
   withFd(open(to, O_RDONLY | O_DIRECTORY), (fd) => {
     const source = from === undefined ? undefined : open(from, O_RDONLY | O_DIRECTORY);
@@ -198,12 +205,21 @@ function copyRoot(from: string | undefined, to: string): void {
     const context = { syscall: "fchmod", path: to } as const;
     check(tryChown(fd, stat?.uid ?? 0, stat?.gid ?? 0), { ...context, syscall: "fchown" });
     check(tryChmod(fd, stat?.mode ?? 0o755), context);
+    check(trySetTimes(fd, stat?.seconds ?? 0, stat?.nanoseconds ?? 0), { ...context, syscall: "utimensat" });
     if (source === undefined || stat === undefined) return;
     for (const [name, value] of xattrsAt(source, ".")) {
       if (!name.startsWith("trusted.overlay.")) trySetXattr(fd, name, value);
     }
-    trySetTimes(fd, stat.seconds, stat.nanoseconds);
     close(source);
+  });
+}
+
+/** Whether a root directory is as {@link copyRoot} made it without a parent: its layer had no entry for it. */
+function isUntouchedRoot(path: string): boolean {
+  return withFd(open(path, O_RDONLY | O_DIRECTORY), (fd) => {
+    const stat = statAt(fd);
+    if (stat === undefined || stat.seconds !== 0 || stat.nanoseconds !== 0) return false;
+    return stat.mode === 0o755 && stat.uid === 0 && stat.gid === 0 && xattrsAt(fd, ".").size === 0;
   });
 }
 

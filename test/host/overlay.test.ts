@@ -1,6 +1,6 @@
 /** The overlay snapshotter: the conformance suite, and what is its own. Needs root. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { overlayFactory } from "../../drivers/overlay/driver.ts";
 import type { Host } from "../../src/driver.ts";
 import { applyLayer } from "../../src/image/layer/apply.ts";
@@ -148,7 +148,13 @@ test("layers unpacked side by side, and put on each other at their commit", asyn
       mediaType: OCI_LAYER_TAR,
     });
   };
-  await Promise.all([apply("a", [{ name: "one", data: "1" }]), apply("b", [{ name: "two", data: "2" }])]);
+  await Promise.all([
+    apply("a", [
+      { name: "./", type: "5", mode: 0o711 },
+      { name: "one", data: "1" },
+    ]),
+    apply("b", [{ name: "two", data: "2" }]),
+  ]);
   snapshots.commit("1", "a");
   snapshots.commit("2", "b", "1");
   expect(snapshots.stat("2")?.parent).toBe("1");
@@ -157,6 +163,7 @@ test("layers unpacked side by side, and put on each other at their commit", asyn
   for (const { source, type, options } of snapshots.view("v", "2")) mount(source, target, type, options);
   try {
     expect(readdirSync(target).sort()).toEqual(["one", "two"]);
+    expect(statSync(target).mode & 0o7777).toBe(0o711);
   } finally {
     unmount(target);
   }
