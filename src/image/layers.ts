@@ -2,7 +2,7 @@
  * Layers into snapshots: each one unpacked while it arrives, checked against its diff ID, and committed under its
  * chain ID, from the lowest up. Not here: fetching (download.ts), the tar format (layer/), the driver (drivers/).
  */
-import type { SnapshotMount, Snapshotter } from "../driver.ts";
+import type { Snapshotter } from "../driver.ts";
 import { CtrError, fail } from "../error.ts";
 import type { Descriptor } from "../spec/image/descriptor.ts";
 import {
@@ -135,11 +135,12 @@ async function unpackOnce(job: LayersJob, layer: Layer): Promise<void> {
   const parent = layers[layers.indexOf(layer) - 1]?.chainID;
   const key = `pull-${leaseID}-${layer.chainID.replace(/^.*:/, "")}`;
   const source = sourceOf(job, layer);
-  const mounts = snapshotter.prepare(key, parent);
+  snapshotter.prepare(key, parent);
   try {
-    const { unpackLayer } = await import("./layer/unpack.ts");
-    const { diffID, size } = await unpackLayer({
-      ...targetOf(snapshotter, key, mounts),
+    const { applyLayer } = await import("./layer/apply.ts");
+    const { diffID, size } = await applyLayer({
+      snapshotter,
+      key,
       source: watched(job, layer, source),
       mediaType: PLAIN_TYPES[layer.descriptor.mediaType] ?? layer.descriptor.mediaType,
       diffID: layer.diffID,
@@ -155,32 +156,6 @@ async function unpackOnce(job: LayersJob, layer: Layer): Promise<void> {
     if (!controller.signal.aborted) await source.whole;
     throw error;
   }
-}
-
-/** Where and how a layer is unpacked with this driver. */
-function targetOf(snapshotter: Snapshotter, key: string, mounts: readonly SnapshotMount[]) {
-  const upper = snapshotter.upper(key);
-  if (upper !== undefined) {
-    return { rootPath: upper, whiteouts: "overlay" as const, lower: lowerOf(mounts) };
-  }
-  const [mount] = mounts;
-  if (mounts.length === 1 && mount?.type === "bind") {
-    return { rootPath: mount.source, whiteouts: "remove" as const };
-  }
-  throw fail({
-    code: "NO_DRIVER",
-    message: `snapshotter ${snapshotter.name} gives no directory to unpack a layer into`,
-    hint: "it must have upper(), or mounts that are one bind mount",
-  });
-}
-
-/** Directories of the layers below, topmost first, from the options of an overlay mount. */
-function lowerOf(mounts: readonly SnapshotMount[]): string[] {
-  const options = mounts.flatMap((mount) => mount.options);
-  return options
-    .filter((option) => /^lowerdir\+?=/.test(option))
-    .flatMap((option) => option.replace(/^lowerdir\+?=/, "").split(/(?<!\\):/))
-    .map((path) => path.replace(/\\(.)/g, "$1"));
 }
 
 /** The blob's bytes, counted, until something else fails. */

@@ -13,7 +13,7 @@ import { MAX_DOCUMENT_BYTES } from "../../spec/parse.ts";
 import type { Progress } from "../progress.ts";
 import { createAuthenticator } from "./auth.ts";
 import { endpointsOf } from "./endpoint.ts";
-import { type Asked, cancelled, isNotTls, isTransient, statusError } from "./errors.ts";
+import { type Asked, cancelled, isNotTls, isTransient, plain, statusError } from "./errors.ts";
 import { type Answer, type Outgoing, type RequestContext, send } from "./http.ts";
 import { DEFAULT_LIMITS, type RegistryLimits, type RegistryOptions } from "./options.ts";
 import { createTrust } from "./trust.ts";
@@ -62,6 +62,15 @@ export function openRepository(
   let endpoint = endpoints[0] ?? new URL(`https://${registry}/`);
   const auth = createAuthenticator(registry, repository, () => endpoint, options);
 
+  const warned = new Set<string>();
+  /** What the registry wants people to know (distribution-spec, "Warnings"), once. */
+  function warn(header: string | null): void {
+    const text = /^299 - "(.*)"$/.exec(header ?? "")?.[1];
+    if (text === undefined || warned.has(text)) return;
+    warned.add(text);
+    progress({ kind: "warning", message: `registry ${registry}: ${plain(text)}` });
+  }
+
   async function pause(failures: number, error: unknown, signal?: AbortSignal, after?: number) {
     if (failures >= limits.tries) throw error;
     // Half of it by chance, so that those who were cut off together do not come back together.
@@ -105,6 +114,7 @@ export function openRepository(
       let after: number | undefined;
       try {
         const answer = await authorized(path, outgoing, context);
+        warn(answer.headers.get("warning"));
         if (answer.status === 200 || answer.status === 206) return answer;
         after = retryAfter(answer.headers.get("retry-after"));
         error = statusError(answer.status, await answer.beginning(MAX_ERROR_BYTES), asked);

@@ -46,11 +46,11 @@ export async function askHelper(
     killSignal: "SIGKILL",
     maxBuffer: MAX_OUTPUT,
   });
-  const output = await Promise.race([
-    new Response(child.stdout).text(),
-    // A grandchild may hold the pipe open for longer than the helper lives.
-    Bun.sleep(timeout + 1000).then(() => ""),
-  ]);
+  // A grandchild may hold the pipe open for longer than the helper lives.
+  const late = Promise.withResolvers<string>();
+  const timer = setTimeout(() => late.resolve(""), timeout + 1000);
+  const output = await Promise.race([new Response(child.stdout).text(), late.promise]);
+  clearTimeout(timer);
   const status = await child.exited;
   if (child.signalCode !== null) throw failed(`gave no answer within ${timeout / 1000} s`);
   if (status !== 0 && NOT_FOUND.test(output)) return undefined;

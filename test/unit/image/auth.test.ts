@@ -1,14 +1,11 @@
-// Who gets which credential (rule R6), and where credentials are found.
+// Who gets which credential: basic authentication, tokens, redirects (rule R6).
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseChallenges } from "../../../src/image/registry/challenge.ts";
 import { openRepository } from "../../../src/image/registry/client.ts";
-import { authFiles, findCredential } from "../../../src/image/registry/credentials.ts";
 import type { RegistryOptions } from "../../../src/image/registry/options.ts";
-import { checkRealm } from "../../../src/image/registry/realm.ts";
 import {
   type FakeRegistry,
   type Intercept,
@@ -185,60 +182,6 @@ describe("tokens", () => {
 });
 
 describe("a realm elsewhere", () => {
-  const ask = (realm: string, more: object = {}) =>
-    checkRealm({
-      registry: "registry.example.com",
-      endpoint: new URL("https://registry.example.com/"),
-      realm,
-      hasCredential: true,
-      trusted: [],
-      ...more,
-    });
-  const local = { registry: "127.0.0.1:5000", endpoint: new URL("http://127.0.0.1:5000/") };
-  const hub = { registry: "docker.io", endpoint: new URL("https://registry-1.docker.io/") };
-
-  for (const [realm, more] of [
-    ["https://registry.example.com/token", {}],
-    ["https://registry.example.com:8443/token", {}],
-    ["https://auth.example.com/token", {}],
-    ["https://auth.docker.io/token", hub],
-    ["https://elsewhere.example.net/token", { trusted: ["elsewhere.example.net"] }],
-    ["https://elsewhere.example.net:444/token", { trusted: ["elsewhere.example.net:444"] }],
-    ["https://elsewhere.example.net/token", { hasCredential: false }],
-    ["http://127.0.0.1:5001/token", local],
-    ["http://localhost:5001/token", local],
-  ] as const) {
-    test(`${realm} is asked ${JSON.stringify(more)}`, async () => {
-      expect((await ask(realm, more)).href).toBe(realm);
-    });
-  }
-
-  for (const [realm, more] of [
-    ["https://elsewhere.example.net/token", {}],
-    ["https://example.com.evil.net/token", {}],
-    ["https://evil-example.com/token", {}],
-    ["http://registry.example.com/token", {}],
-    ["http://registry.example.com/token", { hasCredential: false }],
-    ["http://elsewhere.example.net/token", { trusted: ["elsewhere.example.net"] }],
-    ["https://169.254.169.254/token", { hasCredential: false }],
-    ["https://127.0.0.1/token", { hasCredential: false }],
-    ["https://[::1]/token", { hasCredential: false }],
-    ["https://localhost/token", { hasCredential: false }],
-    ["file:///etc/passwd", { hasCredential: false }],
-    ["nonsense", { hasCredential: false }],
-    ["https://user:pw@registry.example.com/token", {}],
-    ["http://elsewhere.example.net/token", local],
-    ["https://b.github.io/token", { registry: "a.github.io", endpoint: new URL("https://a.github.io/") }],
-    ["https://evil.co.uk/token", { registry: "good.co.uk", endpoint: new URL("https://good.co.uk/") }],
-  ] as const) {
-    test(`${realm} is refused ${JSON.stringify(more)}`, async () => {
-      await expect(ask(realm, more)).rejects.toMatchObject({
-        code: "BAD_REALM",
-        hint: expect.stringContaining("realms = ["),
-      });
-    });
-  }
-
   test("with a stored credential, nothing is sent and the setting is named", async () => {
     registry.intercept(bearer("https://auth.elsewhere.invalid/token"));
     storeAuth(registry.host, "me:pw");
@@ -255,14 +198,6 @@ describe("redirects", () => {
 
   test("to another origin: followed without authorization, which does not come back either", async () => {
     const blob = image.blobs[0] ?? new Uint8Array();
-    let hops = 0;
-    registry.intercept((seen) =>
-      seen.path.includes("/blobs/") && hops++ === 0
-        ? redirect(`http://${other.host}/cdn/blob?signature=x`)
-        : seen.path.includes("/back")
-          ? new Response(new Uint8Array(blob))
-          : (bearer(`http://${registry.host}/token`)(seen) as Response | undefined),
-    );
     registry.intercept(
       ((usual) => (seen) => {
         if (seen.path.startsWith("/token")) return giveToken();
@@ -306,131 +241,4 @@ describe("redirects", () => {
       await expect(open().manifest("1")).rejects.toMatchObject({ code: "REGISTRY" });
     }
   });
-});
-
-describe("where credentials are found", () => {
-  const find = (registryName: string, repository = "some/app") =>
-    findCredential(registryName, repository, [configPath]);
-
-  test("keys as Docker and Podman write them", async () => {
-    const auth = Buffer.from("u:p").toString("base64");
-    configure({
-      auths: {
-        "https://index.docker.io/v1/": { auth },
-        "https://reg.example/v2/": { auth },
-        "quay.io/team": { username: "team", password: "x" },
-        "quay.io": { auth },
-        "empty.example": {},
-      },
-    });
-    const user = { username: "u", password: "p" };
-    expect(await find("docker.io")).toEqual(user);
-    expect(await find("reg.example")).toEqual(user);
-    expect(await find("quay.io", "team/app")).toEqual({ username: "team", password: "x" });
-    expect(await find("quay.io", "teams/app")).toEqual(user);
-    expect(await find("empty.example")).toBeUndefined();
-    expect(await find("evilreg.example")).toBeUndefined();
-  });
-
-  test("a file that is no JSON, or has no user, is named", async () => {
-    writeFileSync(configPath, "{");
-    await expect(find("x.example")).rejects.toMatchObject({ field: expect.stringContaining(configPath) });
-    configure({ auths: { "x.example": { auth: Buffer.from("nocolon").toString("base64") } } });
-    await expect(find("x.example")).rejects.toMatchObject({ message: expect.stringContaining(configPath) });
-  });
-
-  test("files and their order", () => {
-    expect(authFiles({ HOME: "/h", XDG_RUNTIME_DIR: "/run/user/1" })).toEqual([
-      "/h/.docker/config.json",
-      "/run/user/1/containers/auth.json",
-      "/h/.config/containers/auth.json",
-    ]);
-    expect(
-      authFiles({ HOME: "/h", DOCKER_CONFIG: "/d", REGISTRY_AUTH_FILE: "/r", XDG_CONFIG_HOME: "/c" }),
-    ).toEqual([
-      "/d/config.json",
-      "/r",
-      `/run/containers/${process.getuid?.()}/auth.json`,
-      "/c/containers/auth.json",
-    ]);
-  });
-});
-
-describe("credential helpers", () => {
-  let path: string | undefined;
-  beforeEach(() => {
-    path = process.env.PATH;
-    mkdirSync(join(directory, "bin"));
-    process.env.PATH = `${join(directory, "bin")}:${path}`;
-  });
-  afterEach(() => {
-    process.env.PATH = path;
-  });
-  const helper = (name: string, script: string) => {
-    const file = join(directory, "bin", `docker-credential-${name}`);
-    writeFileSync(file, `#!/bin/sh\n${script}\n`);
-    chmodSync(file, 0o755);
-  };
-
-  test("the one for the registry, else the common one; what it does not know, the file may", async () => {
-    helper("one", `read -r server; printf '{"Username":"one","Secret":"%s"}' "$server"`);
-    helper("all", 'echo "credentials not found in native keychain"; exit 1');
-    configure({
-      credHelpers: { "reg.example": "one", "docker.io": "one" },
-      credsStore: "all",
-      auths: { "file.example": { auth: Buffer.from("f:p").toString("base64") } },
-    });
-    const find = (name: string) => findCredential(name, "x", [configPath]);
-    expect(await find("reg.example")).toEqual({ username: "one", password: "reg.example" });
-    expect(await find("docker.io")).toEqual({ username: "one", password: "https://index.docker.io/v1/" });
-    expect(await find("file.example")).toEqual({ username: "f", password: "p" });
-    expect(await find("nothing.example")).toBeUndefined();
-  });
-
-  test("an identity token", async () => {
-    helper("tok", `echo '{"Username":"<token>","Secret":"t"}'`);
-    configure({ credsStore: "tok" });
-    expect(await findCredential("x.example", "x", [configPath])).toEqual({ identityToken: "t" });
-  });
-
-  test("one that is missing, fails, lies or has a path for a name is an error that names it", async () => {
-    helper("bad", "echo broken; exit 2");
-    helper("lies", "echo '{}'");
-    for (const [name, said] of [
-      ["absent", "is not in $PATH"],
-      ["bad", "failed with exit status 2: broken"],
-      ["lies", "not a credential"],
-      ["../../bin/sh", "is not a helper's name"],
-    ] as const) {
-      configure({ credsStore: name });
-      await expect(findCredential("x.example", "x", [configPath])).rejects.toMatchObject({
-        code: "CREDENTIAL_HELPER",
-        message: expect.stringContaining(said),
-      });
-    }
-  });
-
-  test("one that hangs is killed", async () => {
-    const { askHelper } = await import("../../../src/image/registry/helper.ts");
-    helper("hangs", "exec sleep 30");
-    const start = performance.now();
-    await expect(askHelper("hangs", "x.example", "f", 200)).rejects.toMatchObject({
-      message: expect.stringContaining("no answer within 0.2 s"),
-    });
-    expect(performance.now() - start).toBeLessThan(3000);
-  });
-});
-
-test("challenges are read as RFC 9110 has them", () => {
-  expect(
-    parseChallenges(
-      'Negotiate, Basic realm="a, b", Bearer realm="https://x/\\"t\\"" , service=plain,scope="s:1 s:2"',
-    ),
-  ).toEqual([
-    { scheme: "negotiate", parameters: {} },
-    { scheme: "basic", parameters: { realm: "a, b" } },
-    { scheme: "bearer", parameters: { realm: 'https://x/"t"', service: "plain", scope: "s:1 s:2" } },
-  ]);
-  expect(parseChallenges("")).toEqual([]);
-  expect(parseChallenges('=,="" \u0000 Bearer realm="unfinished')).toBeArray();
 });
