@@ -1,5 +1,5 @@
-// Containers in a machine with pure cgroup v2 and Kernel 6.1: limits that hold, device rules (eBPF), the freezer,
-// overlay roots, user and network namespaces. One machine runs all of it; each test reads its part of the outcome.
+// Containers in a machine with pure cgroup v2 and a kernel 6.1: limits that hold, device rules (eBPF), overlay
+// roots, user and network namespaces. One machine runs all of it; each test reads its part of the outcome.
 
 import { beforeAll, describe, expect, test } from "bun:test";
 import type { VmFiles } from "../../scripts/vm/initramfs.ts";
@@ -80,11 +80,6 @@ const script = `
   check start ctr-bun start sleeps
   path=$(sed 's/^0:://' /proc/$(ctr-bun state sleeps | sed -n 's/.*"pid": *\\([0-9]*\\).*/\\1/p')/cgroup)
   outcome limit cat "/sys/fs/cgroup$path/pids.max"
-  check pause ctr-bun pause sleeps
-  outcome frozen grep frozen "/sys/fs/cgroup$path/cgroup.events"
-  outcome paused-state ctr-bun state sleeps
-  check resume ctr-bun resume sleeps
-  outcome thawed grep frozen "/sys/fs/cgroup$path/cgroup.events"
   outcome exec ctr-bun exec sleeps cat /proc/1/cmdline
   check kill ctr-bun kill sleeps KILL
   sleep 0.5
@@ -106,7 +101,8 @@ const script = `
   umount /run/other-net
 
   ls -R /sys/fs/cgroup | grep ':$' | sort >/tmp/cgroups-after
-  check cgroups-left diff /tmp/cgroups-before /tmp/cgroups-after
+  # The parent that containers share stays.
+  check cgroups-left sh -c 'grep -v "^/sys/fs/cgroup/ctr-bun:$" /tmp/cgroups-after | diff /tmp/cgroups-before -'
   outcome state-left ls -AR /run/ctr-bun
 `;
 
@@ -171,12 +167,6 @@ describe("life cycle", () => {
   });
   test("limits are written to the container's cgroup", () => {
     expect(outcome("limit")).toBe("exit code 0: 20");
-  });
-  test("pause freezes the cgroup, and resume thaws it", () => {
-    for (const step of ["pause", "resume"]) expect([step, vm.results.get(step)?.ok]).toEqual([step, true]);
-    expect(outcome("frozen")).toBe("exit code 0: frozen 1");
-    expect(outcome("paused-state")).toContain('"status": "paused"');
-    expect(outcome("thawed")).toBe("exit code 0: frozen 0");
   });
   test("exec joins the container", () => {
     expect(outcome("exec")).toMatch(/^exit code 0: sleep\0?100/);
