@@ -27,6 +27,23 @@ export interface TarEntry {
   readonly xattrs: ReadonlyMap<string, Uint8Array> | undefined;
 }
 
+/** What a reader has before the first entry. */
+export const EMPTY_ENTRY: TarEntry = {
+  type: "file",
+  name: "",
+  link: "",
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  sparse: false,
+  seconds: 0,
+  nanoseconds: 0,
+  devMajor: 0,
+  devMinor: 0,
+  xattrs: undefined,
+};
+
 /** A sparse file's size and pieces; no pieces yet where they stand before the data (form 1.0). */
 export interface Holes {
   readonly size: number;

@@ -8,7 +8,7 @@
  * them). Its `path`, `linkpath` and `size` are ignored here too, so that no reader sees other names than another.
  */
 import { invalidLayer, META_LIMIT, SPARSE_LIMIT } from "./limits.ts";
-import { type Holes, makeEntry, type TarEntry } from "./tar-entry.ts";
+import { EMPTY_ENTRY, type Holes, makeEntry, type TarEntry } from "./tar-entry.ts";
 import { BLOCK, isZeroBlock, latin1, parseHeader, type TarHeader } from "./tar-header.ts";
 import { type PaxRecords, parsePax } from "./tar-pax.ts";
 import { checkedMap, type LeadingMap, leadingMap, oldPieces, oldRealSize } from "./tar-sparse.ts";
@@ -38,7 +38,7 @@ const NOTHING = new Uint8Array(0);
 type State = "header" | "meta" | "old-sparse" | "new-sparse" | "data" | "end";
 
 class Reader implements TarReader {
-  entry: TarEntry = EMPTY;
+  entry: TarEntry = EMPTY_ENTRY;
   data: Uint8Array = NOTHING;
   offset = 0;
 
@@ -279,22 +279,6 @@ class Reader implements TarReader {
     return "data";
   }
 }
-
-const EMPTY: TarEntry = {
-  type: "file",
-  name: "",
-  link: "",
-  mode: 0,
-  uid: 0,
-  gid: 0,
-  size: 0,
-  sparse: false,
-  seconds: 0,
-  nanoseconds: 0,
-  devMajor: 0,
-  devMinor: 0,
-  xattrs: undefined,
-};
 
 /** Bytes up to the next whole block. */
 function padding(size: number): number {

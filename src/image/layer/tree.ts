@@ -51,6 +51,8 @@ export interface Tree {
   readonly copied: Set<string>;
   /** Plain tree: what this layer made, directories apart. */
   readonly own: Set<string>;
+  /** How many directories were made without an entry of the layer. */
+  implied: number;
   /** Bytes of default ACLs that are kept for the end. */
   deferred: number;
 }
@@ -119,6 +121,7 @@ export function settleDirectory(
     if (tree.deferred > DEFERRED_LIMIT) defaultAcl = undefined;
     else xattrs = new Map([...xattrs].filter(([name]) => name !== DEFAULT_ACL));
   }
+  if (!own) tree.implied++;
   setAttributes(fd, { ...attributes, xattrs }, path);
   tree.directories.set(path, { seconds, nanoseconds, own, defaultAcl });
 }
@@ -147,6 +150,7 @@ export function newTree(root: number, overlay: boolean, lowers: readonly number[
     opaque: new Set(),
     copied: new Set(),
     own: new Set(),
+    implied: 0,
     deferred: 0,
   };
   notice(tree, tree.root);

@@ -55,7 +55,7 @@ export function applyOpaque(tree: Tree, place: Place): "wait" | "done" {
   withFd(fd, (directory) => {
     markOpaque(tree, directory, place.path);
     // In an upper directory there is something foreign only if it was brought up from below.
-    if (tree.overlay && tree.copied.size === 0 && !hasImplied(tree, place.path)) return;
+    if (tree.overlay && tree.copied.size === 0 && tree.implied === 0) return;
     dropForeign(tree, directory, place.path);
     forgetPlaces(tree);
   });
@@ -73,14 +73,6 @@ function applyOpaqueRoot(tree: Tree, place: Place): "wait" | "done" {
   for (const name of names) applyWhiteout(tree, place, name);
   tree.opaque.add("");
   return "done";
-}
-
-function hasImplied(tree: Tree, path: string): boolean {
-  const prefix = path === "" ? "" : `${path}/`;
-  for (const [name, { own }] of tree.directories) {
-    if (!own && name !== path && name.startsWith(prefix)) return true;
-  }
-  return false;
 }
 
 function mark(place: Place, base: string, path: string): void {
