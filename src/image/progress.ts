@@ -36,15 +36,21 @@ export type Progress = (event: ProgressEvent) => void;
 /** Milliseconds between two events of the same layer that differ in their numbers only. */
 const INTERVAL = 100;
 
-/** Passes on what changes at once, and what only grows now and then: a large layer comes in thousands of pieces. */
+/**
+ * Passes on what changes at once, and what only grows now and then: a large layer comes in thousands of pieces. A layer
+ * that is unpacked while it comes is shown as coming.
+ */
 export function thinned(progress: Progress, interval = INTERVAL, now = () => performance.now()): Progress {
   const last = new Map<number, { readonly status: LayerStatus; readonly time: number }>();
   return (event) => {
-    if (event.kind !== "layer") return progress(event);
+    if (event.kind !== "layer") {
+      progress(event);
+      return;
+    }
     const before = last.get(event.layer);
+    if (event.status === "unpacking" && before?.status === "downloading") return;
     const time = now();
-    const isNews = before?.status !== event.status || time - before.time >= interval;
-    if (!isNews) return;
+    if (before?.status === event.status && time - before.time < interval) return;
     last.set(event.layer, { status: event.status, time });
     progress(event);
   };

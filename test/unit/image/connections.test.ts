@@ -124,7 +124,7 @@ describe("connections", () => {
     registry.intercept(({ path }) =>
       path.endsWith(image.layers[0] ?? "-")
         ? new Response(
-            slowBody(Array(100).fill((image.blobs[1] ?? new Uint8Array()).slice(0, 1000)), 10, "hang"),
+            slowBody(Array(100).fill((image.blobs[1] ?? new Uint8Array()).slice(0, 1000)), 100, "hang"),
           )
         : undefined,
     );
@@ -134,7 +134,7 @@ describe("connections", () => {
     expect(await errorOf(pull(undefined, { signal: controller.signal }))).toMatchObject({
       code: "CANCELLED",
     });
-    expect(performance.now() - start).toBeLessThan(400);
+    expect(performance.now() - start).toBeLessThan(3000);
     expect(place.contents().partials).toHaveLength(1);
   });
 });
