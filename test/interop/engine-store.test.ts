@@ -60,6 +60,16 @@ test("20 containers at the same time over one store, the image not there at firs
   expect(world.leftovers()).toMatchObject(nothing);
 }, 120_000);
 
+test("200 containers one after another leave nothing", async () => {
+  await world.ctr("pull", "-q", world.plain);
+  const before = world.leftovers();
+  for (let n = 0; n < 200; n++) {
+    const result = await world.ctr("run", "--rm", world.plain, "echo", `${n}`);
+    expect(result).toEqual({ code: 0, stdout: `${n}\n`, stderr: "" });
+  }
+  expect(world.leftovers()).toEqual(before);
+}, 300_000);
+
 test("20 named containers at the same time, kept and removed", async () => {
   const results = await Promise.all(
     Array.from({ length: 20 }, (_, n) => world.ctr("run", "--name", `c${n % 10}`, world.plain, "true")),
