@@ -1,24 +1,17 @@
 /**
  * Writes init steps as the program of the init machine: a static ELF of one page of code, the table, and its data.
- * What lives here: the layout (docs/machine.md) and the encoding of rows. Not here: which rows a container needs
- * (plan/), the stub's code (stub-*.s).
+ * What lives here: the encoding of rows. Not here: which rows a container needs (plan/), the memory that they are
+ * written into (data.ts), the file around it (elf.ts).
  */
 import { fail } from "../error.ts";
 import { ERRNO } from "../kernel/errno.ts";
 import { SYSCALLS, type Syscall } from "../kernel/syscalls.ts";
 import type { AddressArg, Arg, InitStep, Row } from "../plan/step.ts";
-import { STUB_AARCH64 } from "./stub-aarch64.ts";
-import { STUB_X86_64 } from "./stub-x86_64.ts";
+import { DATA_BASE, Data, TABLE_BASE } from "./data.ts";
+import { type MachineArch, writeElf } from "./elf.ts";
 
-/** Architectures that a program can be written for. */
-export type MachineArch = "x86_64" | "aarch64";
+export type { MachineArch };
 
-const CODE_BASE = 0x400000;
-/** Header of the data part: the report descriptor. The table follows. */
-const DATA_BASE = 0x601000;
-const TABLE_BASE = DATA_BASE + 64;
-const DATA_OFFSET = 4096;
-const HEADERS = 64 + 56 * 3;
 const ROW = 64;
 const MAX_ARGS = 6;
 const TEST = 0xffff;
@@ -40,81 +33,6 @@ export interface ProgramRequest {
   /** Numbers of the descriptors that the init inherits, by name; `report` must be among them. */
   readonly descriptors: Readonly<Record<string, number>>;
 }
-
-/** Growing memory of the data part. Addresses are absolute. */
-class Data {
-  bytes = new Uint8Array(32768);
-  view = new DataView(this.bytes.buffer);
-  end: number;
-  readonly #strings = new Map<string, number>();
-  readonly #named = new Map<string, { readonly address: number; readonly size: number }>();
-
-  constructor(end: number) {
-    this.end = end;
-    this.reserve(0);
-  }
-
-  /** Makes room for `size` bytes, 8-byte aligned, and returns their offset from DATA_BASE. */
-  reserve(size: number): number {
-    const at = (this.end + 7) & ~7;
-    this.end = at + size;
-    if (this.end > this.bytes.length) {
-      const larger = new Uint8Array(Math.max(this.end, this.bytes.length * 2));
-      larger.set(this.bytes);
-      this.bytes = larger;
-      this.view = new DataView(larger.buffer);
-    }
-    return at;
-  }
-
-  string(text: string): number {
-    const known = this.#strings.get(text);
-    if (known !== undefined) return known;
-    if (text.includes("\0")) {
-      throw fail({ code: "INVALID_ARGUMENT", message: `a NUL character in ${JSON.stringify(text)}` });
-    }
-    const length = text.length * 3 + 1;
-    const at = this.reserve(length);
-    const { written } = encoder.encodeInto(text, this.bytes.subarray(at, at + length));
-    this.end = at + written + 1;
-    const address = DATA_BASE + at;
-    this.#strings.set(text, address);
-    return address;
-  }
-
-  /** Address of a slot (8 bytes) or buffer; a slot comes into being when it is first named. */
-  named(name: string): number {
-    return this.#named.get(name)?.address ?? this.declare(name, 8);
-  }
-
-  /** Address `offset` bytes into a slot or buffer, with room there for `size` bytes. */
-  inside(name: string, offset: number, size: number): number {
-    const address = this.named(name);
-    const room = ((this.#named.get(name)?.size ?? 0) + 7) & ~7;
-    if (offset < 0 || offset + size > room) {
-      throw fail({ code: "INTERNAL", message: `offset ${offset} is outside of buffer ${name}` });
-    }
-    return address + offset;
-  }
-
-  declare(name: string, size: number): number {
-    if (this.#named.has(name)) throw fail({ code: "INTERNAL", message: `buffer ${name} declared twice` });
-    const address = DATA_BASE + this.reserve(size);
-    this.#named.set(name, { address, size });
-    return address;
-  }
-
-  /** Two's complement, little endian. */
-  word(at: number, value: number | bigint): void {
-    if (typeof value === "bigint") this.view.setBigUint64(at, BigInt.asUintN(64, value), true);
-    else {
-      this.view.setUint32(at, value >>> 0, true);
-      this.view.setUint32(at + 4, Math.floor(value / 0x100000000) >>> 0, true);
-    }
-  }
-}
-
-const encoder = new TextEncoder();
 
 /** Writes the program. Throws INTERNAL for a plan that names what it does not define. */
 export function writeProgram(request: ProgramRequest): MachineProgram {
@@ -140,8 +58,7 @@ export function writeProgram(request: ProgramRequest): MachineProgram {
     for (const [name, content] of Object.entries(step.buffers)) {
       if (typeof content === "number") data.declare(name, content);
       else {
-        const at = data.declare(name, content.byteLength) - DATA_BASE;
-        data.bytes.set(content, at);
+        data.put(data.declare(name, content.byteLength) - DATA_BASE, content);
       }
     }
   }
@@ -166,7 +83,7 @@ export function writeProgram(request: ProgramRequest): MachineProgram {
     if ("slot" in arg) throw fail({ code: "INTERNAL", message: `slot ${arg.slot} inside a constant struct` });
     if ("bytes" in arg) {
       const at = data.reserve(arg.bytes.byteLength);
-      data.bytes.set(arg.bytes, at);
+      data.put(at, arg.bytes);
       return DATA_BASE + at;
     }
     const at = data.reserve(arg.words.length * 8);
@@ -207,17 +124,14 @@ export function writeProgram(request: ProgramRequest): MachineProgram {
         : typeof row.store === "string"
           ? data.named(row.store)
           : place(row.store, 8);
-    const view = data.view;
-    view.setUint16(at, nr, true);
-    view.setUint8(at + 2, indirect);
-    view.setUint8(at + 3, allowByte(row.allow));
-    view.setUint32(at + 4, store, true);
-    if (row.onError !== undefined) view.setUint32(at + 56, label(row.onError), true);
-    if (row.onZero !== undefined) view.setUint32(at + 60, label(row.onZero), true);
+    data.word32(at, nr + indirect * 0x10000 + allowByte(row.allow) * 0x1000000);
+    data.word32(at + 4, store);
+    if (row.onError !== undefined) data.word32(at + 56, label(row.onError));
+    if (row.onZero !== undefined) data.word32(at + 60, label(row.onZero));
   }
   guard(data, rows.length);
   data.word(0, descriptor("report"));
-  return { elf: writeElf(request.arch, data.bytes.subarray(0, data.end)), stepOfRow, rows };
+  return { elf: writeElf(request.arch, data.content()), stepOfRow, rows };
 }
 
 /**
@@ -226,7 +140,7 @@ export function writeProgram(request: ProgramRequest): MachineProgram {
  */
 function guard(data: Data, rows: number): void {
   const at = 64 + rows * ROW;
-  data.view.setUint16(at, FAIL, true);
+  data.word32(at, FAIL);
   data.word(at + 8, -ERRNO.ENOEXEC);
   data.word(at + 16, TABLE_BASE + Math.max(rows - 1, 0) * ROW);
 }
@@ -237,43 +151,4 @@ function allowByte(allow: string | undefined): number {
   const errno = Object.hasOwn(ERRNO, allow) ? ERRNO[allow as keyof typeof ERRNO] : undefined;
   if (errno === undefined) throw fail({ code: "INTERNAL", message: `there is no errno named ${allow}` });
   return errno;
-}
-
-/** A static executable (elf(5)): code to read and execute, data to read and write, a stack that cannot execute. */
-function writeElf(arch: MachineArch, data: Uint8Array): Uint8Array {
-  const stub = Buffer.from(arch === "aarch64" ? STUB_AARCH64 : STUB_X86_64, "base64");
-  const elf = new Uint8Array(DATA_OFFSET + data.byteLength);
-  const view = new DataView(elf.buffer);
-  elf.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(16, 2, true); // ET_EXEC
-  view.setUint16(18, arch === "aarch64" ? 183 : 62, true);
-  view.setUint32(20, 1, true);
-  view.setUint32(24, CODE_BASE + HEADERS, true);
-  view.setUint32(32, 64, true);
-  view.setUint16(52, 64, true);
-  view.setUint16(54, 56, true);
-  view.setUint16(56, 3, true);
-  const segment = (
-    at: number,
-    type: number,
-    flags: number,
-    offset: number,
-    address: number,
-    size: number,
-  ) => {
-    view.setUint32(at, type, true);
-    view.setUint32(at + 4, flags, true);
-    view.setUint32(at + 8, offset, true);
-    view.setUint32(at + 16, address, true);
-    view.setUint32(at + 24, address, true);
-    view.setUint32(at + 32, size, true);
-    view.setUint32(at + 40, size, true);
-    view.setUint32(at + 48, type === 1 ? 4096 : 16, true);
-  };
-  segment(64, 1, 5, 0, CODE_BASE, HEADERS + stub.byteLength);
-  segment(120, 1, 6, DATA_OFFSET, DATA_BASE, data.byteLength);
-  segment(176, 0x6474e551, 6, 0, 0, 0); // PT_GNU_STACK
-  elf.set(stub, HEADERS);
-  elf.set(data, DATA_OFFSET);
-  return elf;
 }
