@@ -1,8 +1,8 @@
 # What the scripts of tests use in the virtual machine to report; run.ts reads it from the console.
 
-# result NAME ok|FAIL TEXT: one result. Lines of TEXT are joined, since a result is one line.
+# result NAME ok|FAIL TEXT: one result. Lines of TEXT are joined, since a result is one line; the end of a long one is kept.
 result() {
-  printf '::result %s %s %s\n' "$1" "$2" "$(printf '%s' "$3" | tr '\n' '|' | cut -c 1-2000)"
+  printf '::result %s %s %s\n' "$1" "$2" "$(printf '%s' "$3" | tr '\n' '|' | tail -c 4000)"
 }
 
 # check NAME COMMAND...: a result with the command's output: ok if it exits with 0.
