@@ -132,6 +132,16 @@ export interface SeccompDriver extends Driver {
   compile(profile: LinuxSeccomp, arch: Host["arch"], kernel: Host["kernelVersion"]): SeccompProgram;
   /** What a call would get: used to check that the init can still work under the filter. */
   verdict(program: SeccompProgram, arch: Host["arch"], syscall: string, args?: readonly bigint[]): number;
+  /**
+   * A profile as users give it, in Docker's format (`archMap`, `includes`, `excludes`) or the specification's, as the
+   * latter, for a container with these capabilities.
+   */
+  readProfile(
+    profile: unknown,
+    capabilities: readonly string[],
+    arch: Host["arch"],
+    kernel: Host["kernelVersion"],
+  ): LinuxSeccomp;
   /** ctr-bun's own default profile, given the capabilities that the container has. */
   defaultProfile(capabilities: readonly string[], arch: Host["arch"]): LinuxSeccomp;
 }

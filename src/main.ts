@@ -27,12 +27,17 @@ export function isOciLevel(argv0: string, argv: readonly string[]): boolean {
   return SHARED_VERBS.has(first) && rest.some(isOciContainer);
 }
 
-/** Only flags before the first word that is none are ctr-bun's own; --bundle takes a value. */
+/** Flags of the OCI level's run that take a value of their own. */
+const OCI_VALUES = new Set(["--console-socket", "--pid-file", "--preserve-fds"]);
+
+/** Whether --bundle is among run's own flags: those before the first word that is none. */
 function bundleGiven(argv: readonly string[]): boolean {
-  for (const word of argv) {
-    if (word === "--") return false;
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? "";
+    if (!word.startsWith("-") || word === "--") return false;
     if (word === "--bundle" || word === "-b" || word.startsWith("--bundle=") || word.startsWith("-b="))
       return true;
+    if (OCI_VALUES.has(word)) at++;
   }
   return false;
 }

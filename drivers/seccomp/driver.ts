@@ -25,5 +25,10 @@ export const seccompDriver: SeccompDriver = {
     }
     return interpret(program.filter, { number, audit, args });
   },
+  readProfile(profile, capabilities, arch, kernel) {
+    // Its schema takes time to load, and only people's own profiles need it.
+    const { fromDockerProfile } = require("./docker-profile.ts") as typeof import("./docker-profile.ts");
+    return fromDockerProfile(profile, capabilities, arch, kernel);
+  },
   defaultProfile,
 };

@@ -84,8 +84,10 @@ function walk(tree: Tree, wanted: string, create: boolean): Place | undefined {
       else {
         const target = lower.stat.type === S_IFLNK ? readlinkAt(lower.dirfd, name) : undefined;
         lower.close();
-        if (target === undefined) throw notDirectory(wanted);
-        follow(target);
+        if (target !== undefined) follow(target);
+        // Nothing is below a file: what is only looked for there (a whiteout's name) is missing.
+        else if (!create) return leave(tree, here);
+        else throw notDirectory(wanted);
       }
     } else if (stat.type === S_IFDIR) {
       go(check(tryOpenAt(here.fd, name, OPEN_PLACE), { syscall: "openat", path: shownName(path) }), path);
@@ -93,7 +95,8 @@ function walk(tree: Tree, wanted: string, create: boolean): Place | undefined {
     else if (tree.overlay && isWhiteout(stat)) {
       if (!create) return leave(tree, here);
       go(makeOverWhiteout(tree, here, name), path);
-    } else throw notDirectory(wanted);
+    } else if (!create) return leave(tree, here);
+    else throw notDirectory(wanted);
   }
   // The root's own descriptor stays open; a place in the cache has one of its own.
   return here.fd === tree.root.fd

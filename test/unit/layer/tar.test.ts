@@ -281,6 +281,7 @@ describe("sparse files", () => {
 describe("ends", () => {
   const archive = tar([{ name: "a", data: "some data" }]);
   test("without the two blocks of zeros", () => expect(read(archive.subarray(0, 1024)).length).toBe(1));
+  test("right behind the last file's data", () => expect(read(archive.subarray(0, 521)).length).toBe(1));
   test("with one block of zeros", () => expect(read(archive.subarray(0, 1536)).length).toBe(1));
   test("what comes after the end is not looked at", () => {
     expect(read(Buffer.concat([archive, Buffer.from("rubbish".repeat(1000))])).length).toBe(1);
