@@ -38,8 +38,9 @@ export function consoleSteps(process: Process, console: boolean): InitStep[] {
     const size = new Uint8Array(Uint16Array.of(consoleSize.height, consoleSize.width, 0, 0).buffer);
     rows.push(row("ioctl", [slot("tty"), TIOCSWINSZ, { bytes: size }]));
   }
-  const { uid, gid } = process.user;
-  if (uid !== 0 || gid !== 0) rows.push(row("fchown", [slot("tty"), uid, gid], { allow: "EPERM" }));
+  // Its group stays the one that the devpts mount gives terminals.
+  const { uid } = process.user;
+  if (uid !== 0) rows.push(row("fchown", [slot("tty"), uid, -1], { allow: "EPERM" }));
   rows.push(sendDescriptor("console"));
   if (console) {
     rows.push(

@@ -7,7 +7,7 @@ import { fail } from "../error.ts";
 import { close } from "../kernel/file.ts";
 import { executableMemfd } from "../kernel/memfd.ts";
 import { viewOf } from "../kernel/memory.ts";
-import { spawn, tryKill, waitPid } from "../kernel/process.ts";
+import { spawn, tryKill, tryPidfd, waitPid } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
 import { receive, socketPair } from "../kernel/socket.ts";
 import { type MachineProgram, writeProgram } from "../machine/program.ts";
@@ -16,6 +16,7 @@ import type { HostStep, InitStep, Plan, SyncPoint } from "../plan/step.ts";
 import type { Hook } from "../spec/runtime/config.ts";
 import { actAll, closeAll, type HostContext, removeMade } from "./act.ts";
 import { initFailure, initGone } from "./failure.ts";
+import { endLostChild, hasReport } from "./lost-child.ts";
 
 /** What a plan is carried out with. */
 export interface ApplyRequest {
@@ -69,9 +70,11 @@ export function applyPlan(request: ApplyRequest): number {
     actAll(due.before, context);
     const { program, channel, pid } = start(request, init, context);
     context.stage0 = pid;
+    const pidfd = tryPidfd(pid);
     try {
-      return converse(request, { program, channel, init, due, context });
+      return converse(request, { program, channel, init, due, context, pidfd });
     } finally {
+      if (pidfd >= 0) close(pidfd);
       close(channel);
     }
   } catch (error) {
@@ -84,6 +87,7 @@ export function applyPlan(request: ApplyRequest): number {
 
 /** Ends the init and takes away what was made. */
 function undo(context: HostContext): void {
+  if (context.pid === undefined && context.stage0 !== undefined) endLostChild(context.stage0);
   for (const pid of [context.pid, context.stage0]) {
     if (pid === undefined) continue;
     tryKill(pid, 9);
@@ -124,12 +128,17 @@ interface Conversation {
   readonly init: readonly InitStep[];
   readonly due: Due;
   readonly context: HostContext;
+  /** Of stage 0. */
+  readonly pidfd: number;
 }
 
 const GO = new Uint8Array(8);
 
 /** Listens to the init until the point that was asked for. */
-function converse(request: ApplyRequest, { program, channel, init, due, context }: Conversation): number {
+function converse(
+  request: ApplyRequest,
+  { program, channel, init, due, context, pidfd }: Conversation,
+): number {
   const data = new Uint8Array(REPORT_SIZE);
   const view = viewOf(data);
   let executing = false;
@@ -143,6 +152,8 @@ function converse(request: ApplyRequest, { program, channel, init, due, context 
     return point === request.until;
   };
   for (;;) {
+    // Until the pid is known the child may hold the channel open with nobody left to tell of it.
+    if (context.pid === undefined && !hasReport(channel, pidfd)) throw gone(context);
     const { length, fd } = receive(channel, data);
     if (length <= 0) {
       if (executing && context.pid !== undefined && length === 0) return context.pid;
@@ -173,6 +184,7 @@ function converse(request: ApplyRequest, { program, channel, init, due, context 
 function gone(context: HostContext): Error {
   const pid = context.pid ?? context.stage0;
   if (pid === undefined) return initGone(undefined, false);
+  if (pid === context.stage0) endLostChild(pid);
   // Its channel is closed: it has ended, or is about to, but for one that a filter keeps from ending.
   const ended = waitPid(pid, true);
   if (ended === undefined) tryKill(pid, 9);

@@ -5,9 +5,11 @@ import { O_CREAT, O_TRUNC, O_WRONLY, PR_SET_CHILD_SUBREAPER } from "../kernel/co
 import { close, open, openDirectory, replaceFile } from "../kernel/file.ts";
 import { sys } from "../kernel/raw.ts";
 import { listenUnix } from "../kernel/socket.ts";
+import { copyWindowSize } from "../kernel/terminal.ts";
 import { DESCRIPTOR } from "../machine/report.ts";
 import { applyPlan } from "./apply.ts";
 import { connectConsoleSocket, noConsole, sendConsole } from "./console.ts";
+import { noteCreating } from "./creating.ts";
 import { removeContainerCgroup } from "./delete.ts";
 import { runHooks } from "./hooks.ts";
 import { type ContainerRequest, prepare } from "./prepare.ts";
@@ -34,10 +36,11 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
   let master: number | undefined;
   let record: ContainerRecord | undefined;
   try {
+    noteCreating(root, id, plan);
     if (until === "created") start = listenAt(directory);
     const hookState = (pid: number) => ({
       id,
-      status: "created" as const,
+      status: "creating" as const,
       pid,
       bundle,
       annotations: config.annotations,
@@ -54,7 +57,11 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
       onDescriptor(which, fd) {
         if (which !== DESCRIPTOR.console) close(fd);
         else if (consoleSocket !== undefined) sendConsole(consoleSocket, fd);
-        else master = fd;
+        else {
+          master = fd;
+          // Now, while the program has not started: it may ask at once.
+          copyWindowSize(0, fd);
+        }
       },
       onCreated(pid) {
         record = {

@@ -1,11 +1,12 @@
 /** OCI delete: cgroup, state and poststop hooks of a stopped container; with force, of any. */
 import type { DriverRegistry } from "../driver.ts";
-import { asCtrError, fail } from "../error.ts";
+import { fail } from "../error.ts";
 import { close } from "../kernel/file.ts";
 import { poll } from "../kernel/poll.ts";
 import { tryKill, tryPidfd } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
-import { runHooks } from "./hooks.ts";
+import { removeUnfinished } from "./creating.ts";
+import { runHooksToTheEnd } from "./hooks.ts";
 import {
   type ContainerRecord,
   isAlive,
@@ -37,13 +38,13 @@ export function removeContainerCgroup(
 
 export async function deleteContainer(request: DeleteRequest): Promise<void> {
   const { root, id, force = false, registry } = request;
-  const record = readRecord(root, id);
+  let record = readRecord(root, id);
   if (record === undefined) {
     // A create that was killed leaves a directory without a record.
     const there = stateExists(root, id);
-    if (there) removeState(root, id);
+    if (there) record = removeUnfinished(registry, root, id, force);
     if (!there && !force) throw noContainer(root, id);
-    return;
+    if (record === undefined) return;
   }
   const status = statusOfRecord(root, record);
   if (status !== "stopped") {
@@ -59,8 +60,8 @@ export async function deleteContainer(request: DeleteRequest): Promise<void> {
   removeContainer(registry, root, record);
 }
 
-/** Kills the init, and with it, where it has a pid namespace, everything; waits for its end. */
-function killInit(record: ContainerRecord): void {
+/** Kills a container's init, and with it, where it has a pid namespace, everything; waits for its end. */
+export function killInit(record: ContainerRecord): void {
   const pidfd = tryPidfd(record.pid);
   if (pidfd < 0) return;
   try {
@@ -82,16 +83,9 @@ export function removeContainer(registry: DriverRegistry, root: string, record: 
   removeState(root, record.id);
   const { poststop } = record.config.hooks ?? {};
   if (poststop === undefined || poststop.length === 0) return;
-  try {
-    const { id, bundle, config } = record;
-    runHooks("poststop", poststop, {
-      id,
-      status: "stopped",
-      pid: 0,
-      bundle,
-      annotations: config.annotations,
-    });
-  } catch (error) {
-    process.stderr.write(`ctr-bun: warning: ${asCtrError(error).message}\n`);
+  const { id, bundle, config } = record;
+  const state = { id, status: "stopped" as const, pid: 0, bundle, annotations: config.annotations };
+  for (const { field, message } of runHooksToTheEnd("poststop", poststop, state)) {
+    process.stderr.write(`ctr-bun: warning: ${field}: ${message}\n`);
   }
 }

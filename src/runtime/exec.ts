@@ -15,6 +15,7 @@ import {
 import { close, readlink } from "../kernel/file.ts";
 import { tryPidfd } from "../kernel/process.ts";
 import { catchSignals } from "../kernel/signal.ts";
+import { copyWindowSize } from "../kernel/terminal.ts";
 import { DESCRIPTOR } from "../machine/report.ts";
 import { makeExecPlan } from "../plan/exec.ts";
 import type { Process } from "../spec/runtime/config.ts";
@@ -131,7 +132,10 @@ export async function execInContainer(request: ExecRequest): Promise<ExitStatus 
       onDescriptor(which, fd) {
         if (which !== DESCRIPTOR.console) close(fd);
         else if (consoleSocket !== undefined) sendConsole(consoleSocket, fd);
-        else master = fd;
+        else {
+          master = fd;
+          copyWindowSize(0, fd);
+        }
       },
       onCreated(created) {
         if (request.pidFile !== undefined) writePidFile(request.pidFile, created);

@@ -1,5 +1,5 @@
 /** Runs hooks in the runtime namespace: state JSON on stdin, their own time-outs (runtime-spec config.md, "Hooks"). */
-import { fail } from "../error.ts";
+import { asCtrError, type CtrError, fail } from "../error.ts";
 import type { Hook } from "../spec/runtime/config.ts";
 import type { Status } from "../spec/runtime/state.ts";
 import { OCI_VERSION } from "../spec/version.ts";
@@ -13,42 +13,56 @@ export interface HookState {
   readonly annotations: Readonly<Record<string, string>> | undefined;
 }
 
+/** Runs all of them, whatever happens to one, and returns the errors (runtime.md, "Lifecycle", step 13). */
+export function runHooksToTheEnd(name: string, hooks: readonly Hook[], state: HookState): CtrError[] {
+  return hooks.flatMap((hook, index) => {
+    try {
+      runHook(`hooks.${name}[${index}]`, hook, state);
+      return [];
+    } catch (error) {
+      return [asCtrError(error)];
+    }
+  });
+}
+
 /** Runs them in order. A hook that fails is an error that carries the end of what it wrote to stderr. */
 export function runHooks(name: string, hooks: readonly Hook[], state: HookState): void {
-  const input = new TextEncoder().encode(JSON.stringify({ ociVersion: OCI_VERSION, ...state }));
   hooks.forEach((hook, index) => {
-    const field = `hooks.${name}[${index}]`;
-    const [argv0 = hook.path, ...args] = hook.args ?? [];
-    const env = Object.fromEntries((hook.env ?? []).map((entry) => splitEnv(entry)));
-    let result: ReturnType<typeof Bun.spawnSync>;
-    try {
-      result = Bun.spawnSync([hook.path, ...args], {
-        argv0,
-        env,
-        cwd: state.bundle,
-        stdin: input,
-        stdout: "ignore",
-        stderr: "pipe",
-        ...(hook.timeout === undefined ? {} : { timeout: hook.timeout * 1000, killSignal: "SIGKILL" }),
-      });
-    } catch (cause) {
-      const message = `cannot run the hook: ${cause instanceof Error ? cause.message : String(cause)}`;
-      throw fail({ code: "HOOK", field: `${field}.path`, message, path: hook.path, cause });
-    }
-    if (result.success) return;
-    const said =
-      result.stderr === undefined ? "" : new TextDecoder().decode(result.stderr).trim().slice(-400);
-    const how = result.exitedDueToTimeout
-      ? `timed out after ${hook.timeout} s`
-      : result.signalCode === undefined || result.signalCode === null
-        ? `ended with ${result.exitCode}`
-        : `was killed by ${result.signalCode}`;
-    throw fail({
-      code: "HOOK",
-      field,
-      message: `the hook ${how}${said === "" ? "" : `: ${said}`}`,
-      path: hook.path,
+    runHook(`hooks.${name}[${index}]`, hook, state);
+  });
+}
+
+function runHook(field: string, hook: Hook, state: HookState): void {
+  const input = new TextEncoder().encode(JSON.stringify({ ociVersion: OCI_VERSION, ...state }));
+  const [argv0 = hook.path, ...args] = hook.args ?? [];
+  const env = Object.fromEntries((hook.env ?? []).map((entry) => splitEnv(entry)));
+  let result: ReturnType<typeof Bun.spawnSync>;
+  try {
+    result = Bun.spawnSync([hook.path, ...args], {
+      argv0,
+      env,
+      cwd: state.bundle,
+      stdin: input,
+      stdout: "ignore",
+      stderr: "pipe",
+      ...(hook.timeout === undefined ? {} : { timeout: hook.timeout * 1000, killSignal: "SIGKILL" }),
     });
+  } catch (cause) {
+    const message = `cannot run the hook: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw fail({ code: "HOOK", field: `${field}.path`, message, path: hook.path, cause });
+  }
+  if (result.success) return;
+  const said = result.stderr === undefined ? "" : new TextDecoder().decode(result.stderr).trim().slice(-400);
+  const how = result.exitedDueToTimeout
+    ? `timed out after ${hook.timeout} s`
+    : result.signalCode === undefined || result.signalCode === null
+      ? `ended with ${result.exitCode}`
+      : `was killed by ${result.signalCode}`;
+  throw fail({
+    code: "HOOK",
+    field,
+    message: `the hook ${how}${said === "" ? "" : `: ${said}`}`,
+    path: hook.path,
   });
 }
 

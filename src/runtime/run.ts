@@ -4,8 +4,9 @@ import { catchSignals } from "../kernel/signal.ts";
 import { attend } from "./attend.ts";
 import { becomeSubreaper, makeContainer } from "./create.ts";
 import { removeContainer } from "./delete.ts";
-import { runHooks } from "./hooks.ts";
+import { runPoststart } from "./poststart.ts";
 import type { ContainerRequest } from "./prepare.ts";
+import type { ContainerRecord } from "./state.ts";
 
 /** How a program ended. `code` is as shells see it: 128 and the signal's number for a signal. */
 export interface ExitStatus {
@@ -14,11 +15,14 @@ export interface ExitStatus {
   readonly oomKilled: boolean;
 }
 
-function poststart(request: ContainerRequest, pid: number): void {
-  const { poststart: hooks } = request.config.hooks ?? {};
-  if (hooks === undefined || hooks.length === 0) return;
-  const { id, bundle, config } = request;
-  runHooks("poststart", hooks, { id, status: "running", pid, bundle, annotations: config.annotations });
+/** Poststart hooks; where one fails nothing is left of the container. */
+function started({ registry, root }: ContainerRequest, record: ContainerRecord): void {
+  try {
+    runPoststart(record);
+  } catch (error) {
+    removeContainer(registry, root, record);
+    throw error;
+  }
 }
 
 /** Runs in the foreground: passes signals and the terminal on, waits, and takes the container away (unless `keep`). */
@@ -28,7 +32,7 @@ export async function runContainer(
   const signals = catchSignals();
   becomeSubreaper();
   const { pid, record, master } = makeContainer(request, "executing");
-  poststart(request, pid);
+  started(request, record);
   const ending = attend(pid, signals, master);
   const { cgroupDriver, cgroupPaths } = record;
   const killed = ending.signal === 9 && cgroupDriver !== undefined;
@@ -39,8 +43,8 @@ export async function runContainer(
 
 /** Runs in the background: returns the pid once the program runs. */
 export async function runDetached(request: ContainerRequest): Promise<{ pid: number }> {
-  const { pid, master } = makeContainer(request, "executing");
+  const { pid, record, master } = makeContainer(request, "executing");
   if (master !== undefined) close(master);
-  poststart(request, pid);
+  started(request, record);
   return { pid };
 }

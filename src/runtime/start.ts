@@ -6,7 +6,7 @@ import { viewOf } from "../kernel/memory.ts";
 import { receive, tryConnectUnix } from "../kernel/socket.ts";
 import { REPORT, REPORT_SIZE } from "../machine/report.ts";
 import { startFailure } from "./failure.ts";
-import { runHooks } from "./hooks.ts";
+import { runPoststart } from "./poststart.ts";
 import { needRecord, startSocket, stateDirectory, statusOfRecord } from "./state.ts";
 
 export async function startContainer(root: string, id: string): Promise<void> {
@@ -36,11 +36,7 @@ export async function startContainer(root: string, id: string): Promise<void> {
     close(connection);
   }
   tryUnlink(startSocket(root, id));
-  const { poststart } = record.config.hooks ?? {};
-  if (poststart !== undefined && poststart.length > 0) {
-    const { pid, bundle, config } = record;
-    runHooks("poststart", poststart, { id, status: "running", pid, bundle, annotations: config.annotations });
-  }
+  runPoststart(record);
 }
 
 function listen(connection: number, program: string): void {

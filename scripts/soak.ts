@@ -1,0 +1,47 @@
+// Looks for what happens once in a thousand times: containers by the hundred, one after another and at once, and the
+// init or ctr-bun killed at random moments. The same rounds as in test/host/killed.test.ts and storm.test.ts, more of
+// them. Ends with 1 when anything failed or was left.
+//
+//   npm run soak -- [--rounds N] [--seed N]
+
+import { parseArgs } from "node:util";
+import { freshID, makeBundle } from "../test/support/bundle.ts";
+import { killAtRandom } from "../test/support/killing.ts";
+import { leftAfter } from "../test/support/left.ts";
+import { chooseSeed, seeded } from "../test/support/random.ts";
+import { STORM_ARGS, storm } from "../test/support/storm.ts";
+
+const { values } = parseArgs({
+  args: process.argv.slice(2),
+  options: { rounds: { type: "string", default: "1000" }, seed: { type: "string" } },
+});
+const rounds = Number(values.rounds);
+const seed = values.seed === undefined ? chooseSeed() : Number(values.seed);
+const bundle = makeBundle();
+let failed = 0;
+
+function tell(what: string, faults: readonly string[]): void {
+  failed += faults.length;
+  console.log(`${what}: ${faults.length === 0 ? "all well" : `${faults.length} faults`}`);
+  for (const fault of faults) console.log(`  ${fault}`);
+}
+
+try {
+  console.log(`seed ${seed}`);
+  bundle.configure(STORM_ARGS, ({ process }) => {
+    process.rlimits = [];
+  });
+  for (const width of [1, 20, 50]) {
+    const prefix = freshID();
+    const faults = await storm(bundle, prefix, rounds, width);
+    faults.push(...(await leftAfter(bundle, prefix, new Map())));
+    tell(`${rounds} containers, ${width} at a time`, faults);
+  }
+  const { outcomes, faults } = await killAtRandom(bundle, rounds, seeded(seed));
+  tell(`${rounds} kills`, faults);
+  for (const [outcome, count] of Object.entries(outcomes).sort())
+    console.log(`  ${`${count}`.padStart(6)} ${outcome}`);
+} finally {
+  bundle.dispose();
+}
+process.exitCode = failed === 0 ? 0 : 1;
