@@ -9,6 +9,7 @@ import { executableMemfd } from "../kernel/memfd.ts";
 import { viewOf } from "../kernel/memory.ts";
 import { spawn, tryKill, tryPidfd, waitPid } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
+import { SIGKILL } from "../kernel/signal.ts";
 import { receive, socketPair } from "../kernel/socket.ts";
 import { type MachineProgram, writeProgram } from "../machine/program.ts";
 import { REPORT, REPORT_SIZE, SYNC_POINTS } from "../machine/report.ts";
@@ -153,11 +154,11 @@ function converse(
   };
   for (;;) {
     // Until the pid is known the child may hold the channel open with nobody left to tell of it.
-    if (context.pid === undefined && !hasReport(channel, pidfd)) throw gone(context);
+    if (context.pid === undefined && !hasReport(channel, pidfd)) throw gone(request, context);
     const { length, fd } = receive(channel, data);
     if (length <= 0) {
       if (executing && context.pid !== undefined && length === 0) return context.pid;
-      throw gone(context);
+      throw gone(request, context);
     }
     const [kind, a, b] = [view.getUint32(0, true), view.getUint32(4, true), view.getUint32(8, true)];
     const point = kind === REPORT.sync ? SYNC_POINTS[a] : undefined;
@@ -181,7 +182,7 @@ function converse(
 }
 
 /** The init ended without a report: how, from its wait status. */
-function gone(context: HostContext): Error {
+function gone({ registry, plan }: ApplyRequest, context: HostContext): Error {
   const pid = context.pid ?? context.stage0;
   if (pid === undefined) return initGone(undefined, false);
   if (pid === context.stage0) endLostChild(pid);
@@ -191,5 +192,7 @@ function gone(context: HostContext): Error {
   const ending = ended ?? waitPid(pid);
   context.pid = undefined;
   context.stage0 = undefined;
-  return initGone(ending?.signal, false);
+  const killed = ending?.signal === SIGKILL && plan.cgroupDriver !== undefined;
+  const forMemory = killed && registry.get("cgroup", plan.cgroupDriver).oomKills(plan.cgroupPaths) > 0;
+  return initGone(ending?.signal, forMemory);
 }

@@ -108,6 +108,7 @@ export function initGone(signal: number | undefined, oomKilled: boolean): CtrErr
   return fail({
     code: "INIT",
     message: `the container's init ${how} before the program started`,
+    field: oomKilled ? "linux.resources.memory.limit" : undefined,
     hint: oomKilled
       ? "it passed the memory limit: raise linux.resources.memory.limit"
       : "somebody killed it, or the seccomp profile forbids execve",
