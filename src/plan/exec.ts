@@ -27,7 +27,7 @@ import type { PlanFacts } from "./input.ts";
 import { ROOT } from "./paths.ts";
 import { executeStep, executingStep, lastStep, stdioStep } from "./program.ts";
 import { row, syncStep } from "./rows.ts";
-import { checkSeccomp } from "./seccomp.ts";
+import { checkSeccomp, refuseNotify } from "./seccomp.ts";
 import { CHILD, cloneStep, firstStep, joinCgroup, procFileStep } from "./stage0.ts";
 import type { InitStep, Plan, Step } from "./step.ts";
 
@@ -93,6 +93,7 @@ export function makeExecPlan(input: ExecInput): Plan {
       : input.registry
           .choose("seccomp", input.host)
           .compile(input.seccomp, input.host.arch, input.host.kernelVersion);
+  if (seccomp !== undefined) refuseNotify(seccomp);
   const late = process.noNewPrivileges === true;
   const after: InitStep[] = [
     ...identitySteps(process, facts.lastCapability, warnings),

@@ -24,12 +24,24 @@ const PROC_ALLOWED = new Set(
 );
 
 /** The steps of all mounts. */
-export function mountSteps(input: PlanInput, cgroupPaths: Readonly<Record<string, string>>): InitStep[] {
+export function mountSteps(
+  input: PlanInput,
+  cgroupPaths: Readonly<Record<string, string>>,
+  warnings: string[],
+): InitStep[] {
   const mounts = input.config.mounts ?? [];
   return mounts.map((mount, index) => {
     const fact = input.facts.mounts[index];
     if (fact === undefined) throw fail({ code: "INTERNAL", message: `mounts[${index}] was not looked up` });
-    return mountStep(input, cgroupPaths, mount, fact, index);
+    const options = parseMountOptions(mount.type, mount.options ?? []);
+    refuse(mount, fact, options, `mounts[${index}]`);
+    if (options.bind && !options.remount && options.data.length > 0) {
+      const names = options.data.join(", ");
+      warnings.push(
+        `mounts[${index}].options: a bind mount takes no options of file systems, ignored: ${names}`,
+      );
+    }
+    return mountStep(input, cgroupPaths, mount, fact, options, index);
   });
 }
 
@@ -38,11 +50,10 @@ function mountStep(
   cgroupPaths: Readonly<Record<string, string>>,
   mount: Mount,
   fact: MountFact,
+  options: MountOptions,
   index: number,
 ): InitStep {
   const field = `mounts[${index}]`;
-  const options = parseMountOptions(mount.type, mount.options ?? []);
-  refuse(mount, fact, options, field);
   const into = mountSlot(index);
   const { destination } = fact;
   const kernelFs = mount.type === "proc" || mount.type === "sysfs";
@@ -79,6 +90,7 @@ function mountStep(
   }
   if (mount.type === "cgroup" || mount.type === "cgroup2") {
     const rows = [...reach, ...cgroupMountRows(input, cgroupPaths, options, into)];
+    rows.push(...settle(into, { ...options, attributes: { set: 0, clear: 0 } }));
     return step(`mount cgroup at ${destination}`, rows, HINTS);
   }
   const type = mount.type ?? "";
@@ -111,9 +123,17 @@ function refuse(mount: Mount, fact: MountFact, options: MountOptions, field: str
       message: "missing, and the options have neither bind nor rbind",
     });
   }
-  if (options.tmpcopyup || options.idmap !== undefined || mount.uidMappings !== undefined) {
-    const what = options.tmpcopyup ? "tmpcopyup" : "ID-mapped mounts";
-    throw fail({ code: "UNSUPPORTED", field: `${field}.options`, message: `${what}: not supported yet` });
+  const unsupported = (property: string, what: string) =>
+    fail({ code: "UNSUPPORTED", field: `${field}.${property}`, message: `${what}: not supported yet` });
+  if (options.tmpcopyup) throw unsupported("options", "tmpcopyup");
+  if (options.idmap !== undefined) throw unsupported("options", "ID-mapped mounts");
+  if ((mount.uidMappings ?? []).length > 0) throw unsupported("uidMappings", "ID-mapped mounts");
+  const kind = options.remount ? "remount" : /^cgroup2?$/.test(mount.type ?? "") ? "cgroup" : undefined;
+  if (kind !== undefined && (options.remount || !options.bind) && options.data.length > 0) {
+    throw unsupported(
+      "options",
+      `options of the file system for a ${kind} mount (${options.data.join(", ")})`,
+    );
   }
   const below = fact.destination.startsWith("/proc/") ? fact.destination.slice(6) : undefined;
   if (below !== undefined && !PROC_ALLOWED.has(below)) {
@@ -124,7 +144,7 @@ function refuse(mount: Mount, fact: MountFact, options: MountOptions, field: str
       hint: `mounts in /proc may cover only: ${[...PROC_ALLOWED].join(", ")}`,
     });
   }
-  if (fact.destination === "/proc" && mount.type !== "proc" && !options.bind) {
+  if (fact.destination === "/proc" && mount.type !== "proc" && !options.bind && !options.remount) {
     throw fail({
       code: "INVALID_CONFIG",
       field: `${field}.type`,

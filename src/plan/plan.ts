@@ -31,7 +31,7 @@ import {
 } from "./program.ts";
 import { bindRootSteps, enterRootSteps, hasMountNamespace, readonlyRootSteps } from "./root.ts";
 import { row, syncStep } from "./rows.ts";
-import { checkSeccomp } from "./seccomp.ts";
+import { checkSeccomp, forbiddenCalls, refuseNotify } from "./seccomp.ts";
 import { CHILD, stage0Steps } from "./stage0.ts";
 import type { InitStep, Plan, Step } from "./step.ts";
 import { sysctlSteps } from "./sysctl.ts";
@@ -57,7 +57,7 @@ export function makePlan(input: PlanInput): Plan {
   for (const { part } of namespaces) steps.push(...part.child);
   steps.push(...bindRootSteps(input));
   if (hasMountNamespace(input)) {
-    steps.push(...mountSteps(input, cgroup.paths), ...deviceSteps(input));
+    steps.push(...mountSteps(input, cgroup.paths, warnings), ...deviceSteps(input));
   }
   steps.push(...makeDirectorySteps(process, facts), ...hookSteps(input), ...enterRootSteps(input));
   steps.push(...consoleSteps(process, hasMountNamespace(input)), ...readonlyRootSteps(input));
@@ -73,14 +73,16 @@ export function makePlan(input: PlanInput): Plan {
     checkDirectoryStep(process),
     ...noNewPrivilegesSteps(process),
   ];
+  const created = syncStep("created", "process", "wait until ctr-bun has everything in place");
   const end = endSteps(input, process, late ? seccomp : undefined);
+  const lookup = options.start === "wait" ? [lookupStep(process)] : [];
   if (seccomp !== undefined && !late) {
-    checkSeccomp(input, seccomp, [...after, ...end.flatMap((step) => (step.on === "init" ? [step] : []))]);
+    checkSeccomp(input, seccomp, [...after, created, ...end]);
     steps.push(seccompStep(seccomp));
+    // Profiles older than faccessat2 forbid it: then only execve can tell whether the program is there.
+    if (forbiddenCalls(input, seccomp, lookup).length > 0) lookup.pop();
   }
-  steps.push(...after);
-  if (options.start === "wait") steps.push(lookupStep(process));
-  steps.push(syncStep("created", "process", "wait until ctr-bun has everything in place"));
+  steps.push(...after, ...lookup, created);
   for (const step of limits) if (step.on === "host") steps.push(step);
   steps.push(...end);
   return {
@@ -91,8 +93,8 @@ export function makePlan(input: PlanInput): Plan {
   };
 }
 
-function endSteps(input: PlanInput, process: Process, seccomp: SeccompProgram | undefined): Step[] {
-  const steps: Step[] = [];
+function endSteps(input: PlanInput, process: Process, seccomp: SeccompProgram | undefined): InitStep[] {
+  const steps: InitStep[] = [];
   if (input.options.start === "wait") steps.push(waitForStartStep());
   if (input.options.init) steps.push(initStep());
   steps.push(lastStep(process, input.options.preserveFds), executingStep());
@@ -153,7 +155,9 @@ function namespaceParts({ config, registry }: PlanInput): { type: string; part: 
 function compileSeccomp({ config, host, registry }: PlanInput): SeccompProgram | undefined {
   const profile = config.linux?.seccomp;
   if (profile === undefined) return undefined;
-  return registry.choose("seccomp", host).compile(profile, host.arch, host.kernelVersion);
+  const program = registry.choose("seccomp", host).compile(profile, host.arch, host.kernelVersion);
+  refuseNotify(program);
+  return program;
 }
 
 /** What cannot be held is refused before anything is made. */
@@ -161,33 +165,66 @@ function refuse(input: PlanInput, process: Process): void {
   const { config } = input;
   const { linux } = config;
   refuseUnsupported(process);
-  const types = new Set((linux?.namespaces ?? []).map(({ type }) => type as string));
-  const needs = (type: string, field: string, given: unknown) => {
-    if (given === undefined || given === "" || types.has(type)) return;
+  const namespaces = linux?.namespaces ?? [];
+  const needs = (type: string, field: string, isGiven: boolean) => {
+    if (!isGiven || namespaces.some((namespace) => namespace.type === type)) return;
     const why = `setting it without a ${type} namespace would change the host`;
     const hint = `add {"type": "${type}"} to linux.namespaces`;
     throw fail({ code: "INVALID_CONFIG", field, message: why, hint });
   };
-  needs("uts", "hostname", config.hostname);
-  needs("uts", "domainname", config.domainname);
-  needs("time", "linux.timeOffsets", linux?.timeOffsets);
-  if (!types.has("mount")) {
-    for (const [field, list] of [
-      ["mounts", config.mounts],
-      ["linux.maskedPaths", linux?.maskedPaths],
-      ["linux.readonlyPaths", linux?.readonlyPaths],
-    ] as const) {
-      if (list !== undefined && list.length > 0) needs("mount", field, list);
-    }
+  const clocks = Object.values(linux?.timeOffsets ?? {}).some((offset) => offset !== undefined);
+  needs("uts", "hostname", isSet(config.hostname));
+  needs("uts", "domainname", isSet(config.domainname));
+  needs("user", "linux.uidMappings", isSet(linux?.uidMappings));
+  needs("user", "linux.gidMappings", isSet(linux?.gidMappings));
+  needs("time", "linux.timeOffsets", clocks);
+  if (clocks && namespaces.some(({ type, path }) => type === "time" && path !== undefined)) {
+    throw fail({
+      code: "INVALID_CONFIG",
+      field: "linux.timeOffsets",
+      message: "the clocks of a time namespace that is joined cannot be set any more",
+      hint: "leave the offsets or the namespace's path out",
+    });
   }
+  if (!hasMountNamespace(input)) refuseMounts(input);
   for (const [field, value] of [
-    ["linux.netDevices", linux?.netDevices],
+    ["linux.netDevices", Object.keys(linux?.netDevices ?? {})],
     ["linux.intelRdt", linux?.intelRdt],
     ["linux.memoryPolicy", linux?.memoryPolicy],
     ["linux.personality", linux?.personality],
     ["linux.mountLabel", linux?.mountLabel],
   ] as const) {
-    if (value === undefined || value === "") continue;
+    if (!isSet(value)) continue;
     throw fail({ code: "UNSUPPORTED", field, message: "not supported yet", hint: "leave it out" });
   }
+}
+
+/** Without a mount namespace of the container's own, whatever is mounted would be seen by others. */
+function refuseMounts({ config: { root, mounts, linux } }: PlanInput): void {
+  const isJoined = (linux?.namespaces ?? []).some(({ type }) => type === "mount");
+  for (const [field, value] of [
+    ["root.readonly", root.readonly === true ? true : undefined],
+    ["mounts", mounts],
+    ["linux.devices", linux?.devices],
+    ["linux.rootfsPropagation", linux?.rootfsPropagation],
+    ["linux.maskedPaths", linux?.maskedPaths],
+    ["linux.readonlyPaths", linux?.readonlyPaths],
+  ] as const) {
+    if (!isSet(value)) continue;
+    throw fail({
+      code: "INVALID_CONFIG",
+      field,
+      message: isJoined
+        ? "setting it in a mount namespace that is joined would change what others see there"
+        : "setting it without a mount namespace would change the host",
+      hint: isJoined
+        ? "leave it out, or leave the namespace's path out for a new one"
+        : 'add {"type": "mount"} to linux.namespaces',
+    });
+  }
+}
+
+/** Whether a property says anything: an empty list or text does not. */
+function isSet(value: unknown): boolean {
+  return value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
 }

@@ -27,16 +27,22 @@ import { ROOT } from "./paths.ts";
 import { row, slot } from "./rows.ts";
 import type { InitStep } from "./step.ts";
 
+/** Without `private` and `rprivate`: the root is that from the start, and the mounts below it say for themselves. */
 const PROPAGATION: Readonly<Record<string, number>> = {
-  private: MS_PRIVATE,
   shared: MS_SHARED,
   slave: MS_SLAVE,
   unbindable: MS_UNBINDABLE,
+  rshared: MS_SHARED | MS_REC,
+  rslave: MS_SLAVE | MS_REC,
+  runbindable: MS_UNBINDABLE | MS_REC,
 };
 
-/** Whether the container gets a mount namespace of its own: without it nothing may be mounted. */
+/**
+ * Whether the container gets a new mount namespace of its own: without it nothing may be mounted. One that is joined
+ * is not: pivot_root there would take the root away from all others in it.
+ */
 export function hasMountNamespace({ config }: Pick<PlanInput, "config">): boolean {
-  return (config.linux?.namespaces ?? []).some(({ type }) => type === "mount");
+  return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && path === undefined);
 }
 
 /**

@@ -84,19 +84,22 @@ export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): S
   const user = namespaces.find((entry) => entry.type === "user");
   const { steps: joins, cloneInto } = joinCgroup(cgroup, user !== undefined);
   steps.push(...joins);
-  steps.push({
+  const stand: InitStep = {
     on: "init",
     field: "root.path",
     about: `stand in ${facts.rootfs}`,
     path: facts.rootfs,
     rows: [row("chdir", [facts.rootfs])],
-  });
+  };
+  steps.push(stand);
   const flags = (type: string) => namespaces.find((entry) => entry.type === type)?.part.cloneFlag ?? 0;
   const joined = namespaces.filter(({ type }) => type !== "user");
   for (const { type, part } of joined) if (!facts.afterUser.includes(type)) steps.push(...part.join);
   if (user !== undefined) steps.push(...user.part.join);
   if (flags("user") !== 0) steps.push(...userNamespaceSteps(input));
   for (const { type, part } of joined) if (facts.afterUser.includes(type)) steps.push(...part.join);
+  // setns(2) into a mount namespace leads to its root directory.
+  if (joined.some(({ type, part }) => type === "mount" && part.join.length > 0)) steps.push(stand);
   if (flags("time") !== 0) steps.push(...timeNamespaceSteps(input));
   if (user !== undefined) {
     steps.push({

@@ -12,6 +12,7 @@ import {
   RESOLVE_NO_SYMLINKS,
 } from "../kernel/constants.ts";
 import type { PlanInput } from "./input.ts";
+import { parseMountOptions } from "./mount-options.ts";
 import { mountSlot } from "./mount-rows.ts";
 import { row, slot, struct } from "./rows.ts";
 import type { InitStep } from "./step.ts";
@@ -39,13 +40,22 @@ export function sysctlPath(name: string): string {
   return name.replace(/[./]/g, (mark) => (mark === "." ? "/" : "."));
 }
 
+/** Index of the procfs at /proc among the mounts, -1 for none: a bind mount there could hold anything. */
+function procMount({ config, facts }: PlanInput): number {
+  return (config.mounts ?? []).findLastIndex(({ type, options = [] }, index) => {
+    const { bind, remount } = parseMountOptions(type, options);
+    return type === "proc" && !bind && !remount && facts.mounts[index]?.destination === "/proc";
+  });
+}
+
 /** Steps that set all sysctls. */
-export function sysctlSteps({ config, facts }: PlanInput): InitStep[] {
+export function sysctlSteps(input: PlanInput): InitStep[] {
+  const { config } = input;
   const entries = Object.entries(config.linux?.sysctl ?? {});
   if (entries.length === 0) return [];
   const namespaces = new Set((config.linux?.namespaces ?? []).map(({ type }) => type as string));
   const steps: InitStep[] = [];
-  const at = facts.mounts.findLastIndex(({ destination }) => destination === "/proc");
+  const at = procMount(input);
   let proc = mountSlot(at);
   if (at < 0) {
     proc = "proc.own";
@@ -64,6 +74,13 @@ export function sysctlSteps({ config, facts }: PlanInput): InitStep[] {
   for (const [name, value] of entries) {
     const path = sysctlPath(name);
     const field = `linux.sysctl[${JSON.stringify(name)}]`;
+    if (path.split("/").some((part) => part === "" || part === "." || part === "..")) {
+      throw fail({
+        code: "INVALID_CONFIG",
+        field,
+        message: `${name} is not the name of a sysctl: it leads to ${JSON.stringify(path)} in /proc/sys`,
+      });
+    }
     const namespace = namespaceOf(path);
     if (namespace === undefined || !namespaces.has(namespace)) {
       throw fail({
