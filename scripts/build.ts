@@ -42,6 +42,8 @@ export async function build(entry: string, out: string): Promise<void> {
       define: { CTR_BUN_VERSION: JSON.stringify(version), CTR_BUN_COMMIT: JSON.stringify(commit()) },
       compile: {
         outfile: join(work, "ctr-bun"),
+        // A start is over before compiled code would pay: the engine's long verbs set it back (src/cli/engine.ts).
+        jitPolicy: 100,
         // Else the executable would read .env and bunfig.toml of whatever directory it is started in.
         autoloadDotenv: false,
         autoloadBunfig: false,

@@ -2,7 +2,9 @@
  * argv -> one of two levels: the OCI runtime that engines call, or the engine that people type. Nothing heavy is
  * imported here, and the OCI path loads nothing of the engine.
  */
+
 import { statusOf } from "./kernel/file.ts";
+import { print } from "./kernel/output.ts";
 import { OCI_ROOT } from "./runtime/state.ts";
 
 /** Global options of runc and crun: before a verb, they mean the OCI level. */
@@ -52,7 +54,7 @@ async function main(): Promise<number> {
   const argv = process.argv.slice(2);
   if (argv.length === 1 && (argv[0] === "--version" || argv[0] === "-v")) {
     const { versionLines } = require("./cli/oci/version.ts") as typeof import("./cli/oci/version.ts");
-    process.stdout.write(versionLines());
+    print(versionLines());
     return 0;
   }
   if (isOciLevel(process.argv0, argv)) {

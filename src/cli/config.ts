@@ -1,7 +1,9 @@
 /**
  * `ctr-bun config`: the settings in force, each with where it is from.
  */
+
 import { loadSettings } from "../engine/settings/load.ts";
+import { print } from "../kernel/output.ts";
 import { usage } from "./argv.ts";
 import { verb } from "./command.ts";
 
@@ -23,14 +25,14 @@ export default verb({
       cwd: process.cwd(),
     });
     if (format === "json") {
-      process.stdout.write(`${JSON.stringify({ file, fileExists, settings: origins }, undefined, 2)}\n`);
+      print(`${JSON.stringify({ file, fileExists, settings: origins }, undefined, 2)}\n`);
       return 0;
     }
     if (format !== undefined) throw usage(`--format ${format}: it is json`, "config");
     const lines = origins.map(({ key, value, from }) => [`${key} = ${shown(value)}`, `# ${from}`] as const);
     const width = Math.max(...lines.map(([setting]) => setting.length));
-    process.stdout.write(`# ${file}${fileExists ? "" : " (not there)"}\n`);
-    process.stdout.write(lines.map(([setting, from]) => `${setting.padEnd(width)}  ${from}\n`).join(""));
+    print(`# ${file}${fileExists ? "" : " (not there)"}\n`);
+    print(lines.map(([setting, from]) => `${setting.padEnd(width)}  ${from}\n`).join(""));
     return 0;
   },
 });

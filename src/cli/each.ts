@@ -1,7 +1,9 @@
 /**
  * Verbs that take many names: one failure is told and does not keep the others from being done, as in Docker.
  */
+
 import { asCtrError } from "../error.ts";
+import { print } from "../kernel/output.ts";
 import type { VerbContext } from "./command.ts";
 import { reportError } from "./report.ts";
 
@@ -15,7 +17,7 @@ export async function forEach(
   for (const name of names) {
     try {
       const line = await work(name);
-      if (line !== undefined) process.stdout.write(`${line}\n`);
+      if (line !== undefined) print(`${line}\n`);
     } catch (thrown) {
       code = 1;
       await reportError(asCtrError(thrown), context.report);

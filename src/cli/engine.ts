@@ -4,6 +4,7 @@
  */
 import type { CommandDef } from "citty";
 import { asCtrError, type CtrError, fail } from "../error.ts";
+import { isTerminal } from "../kernel/terminal.ts";
 import { nearest, parseArgv, usage } from "./argv.ts";
 import type { Globals, Verb, VerbContext } from "./command.ts";
 import { type LogFormat, type ReportOptions, reportError } from "./report.ts";
@@ -71,7 +72,7 @@ export const rootCommand: CommandDef = {
 export async function engineMain(argv: string[]): Promise<number> {
   // Files that containers see must not depend on the caller's umask; the rest is made with modes of its own.
   process.umask(0o022);
-  let report: ReportOptions = { format: "text", color: process.stderr.isTTY === true && noColor() === false };
+  let report: ReportOptions = { format: "text", color: isTerminal(2) && noColor() === false };
   let errorCode = 125;
   try {
     const outcome = parseArgv(argv, GLOBAL_FLAGS, { verb: "", stopAtPositional: true });

@@ -1,8 +1,11 @@
 /**
  * Help, laid out by citty from the definitions of flags, with the line of usage that Docker's users know.
  */
+
 import { type ArgsDef, type CommandDef, renderUsage } from "citty";
 import { fail } from "../error.ts";
+import { print } from "../kernel/output.ts";
+import { isTerminal } from "../kernel/terminal.ts";
 import type { Defs } from "./argv.ts";
 import type { Verb } from "./command.ts";
 
@@ -16,7 +19,7 @@ export interface Topics {
 /** Prints help on a verb, or on all. @returns the exit code. */
 export async function printHelp(topic: string | undefined, topics: Topics): Promise<number> {
   const text = await helpText(topic, topics);
-  process.stdout.write(process.stdout.isTTY ? text : Bun.stripANSI(text));
+  print(isTerminal(1) ? text : Bun.stripANSI(text));
   return 0;
 }
 

@@ -1,8 +1,10 @@
 /**
  * `ctr-bun images`: arguments in, one call, a table out.
  */
+
 import { type Image, listImages } from "../image/images.ts";
 import { familiarRepository, parseReference } from "../image/reference.ts";
+import { print } from "../kernel/output.ts";
 import { verb } from "./command.ts";
 import { formatAll } from "./format.ts";
 import { humanAge, humanSize } from "./human.ts";
@@ -29,9 +31,9 @@ export default verb({
     const rows = listImages(engine.store())
       .flatMap((image) => rowsOf(image, whole, now))
       .filter((each) => repository === undefined || matches(each, repository));
-    if (quiet) process.stdout.write([...new Set(rows.map(({ ID }) => `${ID}\n`))].join(""));
-    else if (format !== undefined) process.stdout.write(formatAll(rows, format, "images"));
-    else process.stdout.write(asTable(rows, digests));
+    if (quiet) print([...new Set(rows.map(({ ID }) => `${ID}\n`))].join(""));
+    else if (format !== undefined) print(formatAll(rows, format, "images"));
+    else print(asTable(rows, digests));
     return 0;
   },
 });

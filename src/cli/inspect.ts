@@ -1,12 +1,14 @@
 /**
  * `ctr-bun inspect`: names in, Docker's JSON out. A name means a container before it means an image.
  */
+
 import { findContainer } from "../engine/containers.ts";
 import type { Engine } from "../engine/engine.ts";
 import { inspectContainer } from "../engine/inspect.ts";
 import { asCtrError, CtrError, fail } from "../error.ts";
 import { findImage } from "../image/images.ts";
 import { inspectImage } from "../image/inspect.ts";
+import { print } from "../kernel/output.ts";
 import { usage } from "./argv.ts";
 import { verb } from "./command.ts";
 import { formatAll } from "./format.ts";
@@ -44,7 +46,7 @@ export default verb({
     }
     const out =
       format === undefined ? `${JSON.stringify(found, undefined, 4)}\n` : formatAll(found, format, "inspect");
-    process.stdout.write(out);
+    print(out);
     return code;
   },
 });

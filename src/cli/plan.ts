@@ -1,7 +1,9 @@
 /**
  * `ctr-bun plan`: a bundle, or what `run` takes, in; every step out, with the field of config.json that it is from.
  */
+
 import { isBundle, planBundle, planImage } from "../engine/plan.ts";
+import { print } from "../kernel/output.ts";
 import { verb } from "./command.ts";
 import { pullProgress } from "./pull-progress.ts";
 import { RUN_ARGS } from "./run-args.ts";
@@ -20,12 +22,12 @@ export default verb({
   async run({ target, command, ...flags }, context) {
     const engine = await context.engine();
     if (isBundle(engine, target)) {
-      process.stdout.write(planBundle(engine, target));
+      print(planBundle(engine, target));
       return 0;
     }
     const { progress, done } = await pullProgress(flags.quiet);
     try {
-      process.stdout.write(await planImage(engine, { image: target, args: command, flags, progress }));
+      print(await planImage(engine, { image: target, args: command, flags, progress }));
       return 0;
     } finally {
       done();

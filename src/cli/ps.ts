@@ -1,7 +1,9 @@
 /**
  * `ctr-bun ps`: arguments in, one call, a table out.
  */
+
 import { type ListedContainer, listContainers } from "../engine/list.ts";
+import { print } from "../kernel/output.ts";
 import { verb } from "./command.ts";
 import { formatAll } from "./format.ts";
 import { humanAge, humanDuration } from "./human.ts";
@@ -20,9 +22,9 @@ export default verb({
   async run({ all, quiet, "no-trunc": whole, format }, context) {
     const now = Date.now();
     const rows = listContainers(await context.engine(), all).map((each) => row(each, whole, now));
-    if (quiet) process.stdout.write(rows.map(({ ID }) => `${ID}\n`).join(""));
-    else if (format !== undefined) process.stdout.write(formatAll(rows, format, "ps"));
-    else process.stdout.write(asTable(rows));
+    if (quiet) print(rows.map(({ ID }) => `${ID}\n`).join(""));
+    else if (format !== undefined) print(formatAll(rows, format, "ps"));
+    else print(asTable(rows));
     return 0;
   },
 });

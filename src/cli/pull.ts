@@ -1,10 +1,12 @@
 /**
  * `ctr-bun pull`: arguments in, one call, Docker's lines out.
  */
+
 import { openSnapshotter } from "../engine/engine.ts";
 import { obtainImage } from "../engine/image.ts";
 import { interruptible } from "../engine/interrupt.ts";
 import { familiarName, parseReference } from "../image/reference.ts";
+import { print, printError } from "../kernel/output.ts";
 import { verb } from "./command.ts";
 import { pullProgress } from "./pull-progress.ts";
 
@@ -37,14 +39,14 @@ export default verb({
       done();
       if (!quiet) {
         const familiar = familiarName(parseReference(image));
-        process.stderr.write(`Digest: ${pulled.digest}\n`);
-        process.stderr.write(
+        printError(`Digest: ${pulled.digest}\n`);
+        printError(
           pulled.wasPresent
             ? `Status: Image is up to date for ${familiar}\n`
             : `Status: Downloaded newer image for ${familiar}\n`,
         );
       }
-      process.stdout.write(`${pulled.name}\n`);
+      print(`${pulled.name}\n`);
       return 0;
     } finally {
       done();

@@ -2,7 +2,9 @@
  * How an error reaches a person, or a program: one line and the hint below it, or all fields as JSON.
  * Not here: what errors say (error.ts and those who make them).
  */
+
 import { type CtrError, errorFields, errorLine } from "../error.ts";
+import { printError } from "../kernel/output.ts";
 
 /** `text` for people, `json` for programs. */
 export type LogFormat = "text" | "json";
@@ -33,12 +35,12 @@ export function warningReport(message: string, options: ReportOptions): string {
 
 /** Writes an error to standard error. */
 export async function reportError(error: CtrError, options: ReportOptions): Promise<void> {
-  process.stderr.write(errorReport(error, options, options.color ? await painter() : plain));
+  printError(errorReport(error, options, options.color ? await painter() : plain));
 }
 
 /** Writes a warning to standard error. */
 export function reportWarning(message: string, options: ReportOptions): void {
-  process.stderr.write(warningReport(message, options));
+  printError(warningReport(message, options));
 }
 
 type Painter = (style: "red" | "dim", text: string) => string;

@@ -1,8 +1,10 @@
 /**
  * `ctr-bun version`: what this is, for people and for bug reports.
  */
+
 import { release } from "node:os";
-import { OCI_VERSION } from "../spec/version.ts";
+import { print } from "../kernel/output.ts";
+import { OCI_VERSION } from "../spec/oci-version.ts";
 import { verb } from "./command.ts";
 import { formatAll } from "./format.ts";
 
@@ -32,7 +34,7 @@ export default verb({
       Arch: process.arch === "arm64" ? "arm64" : "amd64",
     };
     if (format !== undefined) {
-      process.stdout.write(formatAll([facts], format, "version"));
+      print(formatAll([facts], format, "version"));
       return 0;
     }
     const lines = [
@@ -42,7 +44,7 @@ export default verb({
       `bun: ${facts.Bun}`,
       `kernel: ${facts.Kernel} ${facts.Arch}`,
     ];
-    process.stdout.write(`${lines.join("\n")}\n`);
+    print(`${lines.join("\n")}\n`);
     return 0;
   },
 });

@@ -23,6 +23,8 @@ import type { Lease, Store } from "./store/store.ts";
 
 /** Pulls an image, or what is missing of one that is known here. */
 export async function fetchImage(request: PullRequest, local: LocalImage | undefined): Promise<PulledImage> {
+  // The executable starts with compilers held back, for short commands; hashing and unpacking are worth compiling.
+  Bun.unsafe.setJITPolicy(1);
   const { reference, store, snapshotter, policy, signal, progress = () => {} } = request;
   const client =
     policy === "never"

@@ -1,8 +1,10 @@
 /** OCI create, and the first half of run: everything is made, and the init waits (for start, or for ctr-bun's word). */
+
 import { asCtrError } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { O_CREAT, O_TRUNC, O_WRONLY, PR_SET_CHILD_SUBREAPER } from "../kernel/constants.ts";
 import { close, open, openDirectory, replaceFile } from "../kernel/file.ts";
+import { printError } from "../kernel/output.ts";
 import { sys } from "../kernel/raw.ts";
 import { listenUnix } from "../kernel/socket.ts";
 import { copyWindowSize } from "../kernel/terminal.ts";
@@ -102,7 +104,7 @@ function cleanUp(
   try {
     removeContainerCgroup(request.registry, { cgroupPaths, cgroupDriver });
   } catch (error) {
-    process.stderr.write(`ctr-bun: warning: ${asCtrError(error).message}\n`);
+    printError(`ctr-bun: warning: ${asCtrError(error).message}\n`);
   }
   removeState(request.root, request.id);
 }

@@ -1,7 +1,9 @@
 /** OCI delete: cgroup, state and poststop hooks of a stopped container; with force, of any. */
+
 import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import { close } from "../kernel/file.ts";
+import { printError } from "../kernel/output.ts";
 import { poll } from "../kernel/poll.ts";
 import { tryKill, tryPidfd } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
@@ -86,6 +88,6 @@ export function removeContainer(registry: DriverRegistry, root: string, record: 
   const { id, bundle, config } = record;
   const state = { id, status: "stopped" as const, pid: 0, bundle, annotations: config.annotations };
   for (const { field, message } of runHooksToTheEnd("poststop", poststop, state)) {
-    process.stderr.write(`ctr-bun: warning: ${field}: ${message}\n`);
+    printError(`ctr-bun: warning: ${field}: ${message}\n`);
   }
 }

@@ -23,6 +23,7 @@ import { applyPlan } from "./apply.ts";
 import { attend } from "./attend.ts";
 import { connectConsoleSocket, noConsole, sendConsole } from "./console.ts";
 import { writePidFile } from "./create.ts";
+import { withHome } from "./customs.ts";
 import { callersLimit } from "./facts.ts";
 import { lastCapability } from "./host.ts";
 import type { ExitStatus } from "./run.ts";
@@ -90,8 +91,9 @@ function needRunning(request: ExecRequest): ContainerRecord {
 
 /** Runs the program; in the foreground until its end, else until it runs (`code` is then 0). */
 export async function execInContainer(request: ExecRequest): Promise<ExitStatus & { readonly pid: number }> {
-  const { host, registry, process, detach = false } = request;
+  const { host, registry, detach = false } = request;
   const record = needRunning(request);
+  const process = withHome(request.process, `/proc/${record.pid}/root`);
   const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
   if (process.terminal === true && request.terminal === undefined) throw noConsole();
   const signals = detach ? undefined : catchSignals();

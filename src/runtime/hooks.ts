@@ -1,8 +1,8 @@
 /** Runs hooks in the runtime namespace: state JSON on stdin, their own time-outs (runtime-spec config.md, "Hooks"). */
 import { asCtrError, type CtrError, fail } from "../error.ts";
+import { OCI_VERSION } from "../spec/oci-version.ts";
 import type { Hook } from "../spec/runtime/config.ts";
 import type { Status } from "../spec/runtime/state.ts";
-import { OCI_VERSION } from "../spec/version.ts";
 
 /** The state that hooks get. */
 export interface HookState {

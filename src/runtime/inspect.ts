@@ -2,8 +2,8 @@
 
 import type { DriverRegistry } from "../driver.ts";
 import { readTextIfAny, statusOf } from "../kernel/file.ts";
+import { OCI_VERSION } from "../spec/oci-version.ts";
 import type { State } from "../spec/runtime/state.ts";
-import { OCI_VERSION } from "../spec/version.ts";
 import {
   type ContainerRecord,
   type ContainerStatus,

@@ -4,6 +4,7 @@ import type { PlanFacts, PlanOptions } from "../plan/input.ts";
 import { makePlan } from "../plan/plan.ts";
 import type { Plan } from "../plan/step.ts";
 import type { RuntimeConfig } from "../spec/runtime/config.ts";
+import { withCustoms } from "./customs.ts";
 import { lookUp } from "./facts.ts";
 
 /** A container to be made. */
@@ -46,7 +47,8 @@ export function prepare(
     preserveFds: request.preserveFds ?? 0,
     init: request.init ?? false,
   };
-  return { plan: makePlan({ config, host, registry, facts, options }), facts };
+  const complete = withCustoms(config, facts);
+  return { plan: makePlan({ config: complete, host, registry, facts, options }), facts };
 }
 
 /** The plan of a container that would be run now, for people to read. */

@@ -4,8 +4,7 @@
 import * as v from "valibot";
 import { consistsOf } from "./scalars.ts";
 
-/** The version of the runtime specification that these schemas follow, and that our own documents state. */
-export const OCI_VERSION = "1.3.0";
+export { OCI_VERSION } from "./oci-version.ts";
 
 /** SemVer 2.0.0, its own regular expression; most versions are told without it, as it is dear to compile. */
 function isSemver(version: string): boolean {

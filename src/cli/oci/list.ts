@@ -1,5 +1,7 @@
 /** `list`: runc's table, JSON, or IDs alone. */
+
 import { fail } from "../../error.ts";
+import { print } from "../../kernel/output.ts";
 import { type Listing, listContainers } from "../../runtime/inspect.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -32,10 +34,9 @@ export default defineVerb({
   },
   async run({ quiet, format }, { root, registry }) {
     const listings = listContainers(root, registry);
-    if (quiet) process.stdout.write(listings.map(({ id }) => `${id}\n`).join(""));
-    else if (format === "json")
-      process.stdout.write(`${JSON.stringify(listings.length === 0 ? null : listings)}\n`);
-    else if (format === undefined || format === "table") process.stdout.write(table(listings));
+    if (quiet) print(listings.map(({ id }) => `${id}\n`).join(""));
+    else if (format === "json") print(`${JSON.stringify(listings.length === 0 ? null : listings)}\n`);
+    else if (format === undefined || format === "table") print(table(listings));
     else
       throw fail({
         code: "USAGE",

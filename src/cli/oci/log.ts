@@ -2,9 +2,11 @@
  * What the OCI level says when something is wrong: for people on stderr, and in runc's format in the file of --log,
  * where engines look for the last error.
  */
+
 import { type CtrError, errorFields, errorLine } from "../../error.ts";
 import { O_APPEND, O_CREAT, O_WRONLY } from "../../kernel/constants.ts";
 import { close, tryOpen, writeAll } from "../../kernel/file.ts";
+import { printError } from "../../kernel/output.ts";
 
 export interface LogOptions {
   readonly file: string | undefined;
@@ -37,12 +39,12 @@ export function logError(error: CtrError, { file, format }: LogOptions): void {
   const { message: _, ...fields } = errorFields(error);
   const line = errorLine(error);
   if (file !== undefined) append(file, logLine("error", line, fields, format));
-  if (format === "json" && file === undefined) process.stderr.write(logLine("error", line, fields, format));
-  else process.stderr.write(`ctr-bun: ${line}\n${error.hint === undefined ? "" : `  ${error.hint}\n`}`);
+  if (format === "json" && file === undefined) printError(logLine("error", line, fields, format));
+  else printError(`ctr-bun: ${line}\n${error.hint === undefined ? "" : `  ${error.hint}\n`}`);
 }
 
 /** Reports what is no error, but should be known. */
 export function logWarning(message: string, { file, format }: LogOptions): void {
   if (file !== undefined) append(file, logLine("warning", message, {}, format));
-  else process.stderr.write(`ctr-bun: warning: ${message}\n`);
+  else printError(`ctr-bun: warning: ${message}\n`);
 }

@@ -1,5 +1,7 @@
 /** The command line of the OCI level: runc's global options, one verb loaded and run, errors logged, an exit code. */
+
 import { asCtrError, fail } from "../../error.ts";
+import { print } from "../../kernel/output.ts";
 import { OCI_ROOT } from "../../runtime/state.ts";
 import { type Defs, nearest, parseArgv } from "../argv.ts";
 import { createContext } from "./context.ts";
@@ -56,7 +58,7 @@ export async function ociMain(argv: readonly string[]): Promise<number> {
     }
     log = { file: values.log, format };
     if (values.version) {
-      process.stdout.write(versionLines());
+      print(versionLines());
       return 0;
     }
     if (values["systemd-cgroup"])
@@ -102,9 +104,7 @@ async function runVerb(
 function help(): number {
   const verbs = Object.values(VERBS).map((load) => load() as AnyVerb);
   const lines = verbs.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`);
-  process.stdout.write(
-    `ctr-bun oci [OPTIONS] VERB ...: the OCI runtime\n\n${lines.join("\n")}\n\n${flags(GLOBALS)}`,
-  );
+  print(`ctr-bun oci [OPTIONS] VERB ...: the OCI runtime\n\n${lines.join("\n")}\n\n${flags(GLOBALS)}`);
   return 0;
 }
 
@@ -112,7 +112,7 @@ function verbHelp({ name, about, args }: AnyVerb): number {
   const words = Object.entries(args).flatMap(([key, def]) =>
     def.type === "positional" ? [key.toUpperCase()] : [],
   );
-  process.stdout.write(`ctr-bun oci ${name} [OPTIONS] ${words.join(" ")}\n${about}\n\n${flags(args)}`);
+  print(`ctr-bun oci ${name} [OPTIONS] ${words.join(" ")}\n${about}\n\n${flags(args)}`);
   return 0;
 }
 

@@ -1,4 +1,5 @@
 /** `state ID`: runc's JSON. */
+import { print } from "../../kernel/output.ts";
 import { listing } from "../../runtime/inspect.ts";
 import { needRecord } from "../../runtime/state.ts";
 import { defineVerb } from "./verb.ts";
@@ -8,7 +9,7 @@ export default defineVerb({
   about: "print a container's state as JSON",
   args: { id: { type: "positional", description: "the container's ID" } },
   async run({ id }, { root, registry }) {
-    process.stdout.write(`${JSON.stringify(listing(root, needRecord(root, id), registry), undefined, 2)}\n`);
+    print(`${JSON.stringify(listing(root, needRecord(root, id), registry), undefined, 2)}\n`);
     return 0;
   },
 });

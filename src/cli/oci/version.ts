@@ -1,5 +1,5 @@
 /** `--version`, in runc's lines: engines read them. */
-import { OCI_VERSION } from "../../spec/version.ts";
+import { OCI_VERSION } from "../../spec/oci-version.ts";
 
 declare const CTR_BUN_VERSION: string | undefined;
 declare const CTR_BUN_COMMIT: string | undefined;
