@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { build } from "./build.ts";
 import { image } from "./images.ts";
 import { type Registry, startRegistry } from "./lib/registry.ts";
-import { shellWords } from "./lib/run.ts";
+import { onEnd, shellWords } from "./lib/run.ts";
 
 const root = resolve(import.meta.dir, "..");
 const ctrBun = ["dist/ctr-bun", "--store", "build/demo"];
@@ -63,7 +63,7 @@ async function stop(code: number): Promise<never> {
   process.exit(code);
 }
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop(1));
+onEnd(() => void stop(1));
 try {
   emptyStore();
   say("build dist/ctr-bun, and make the image debian-demo once: debootstrap, and three layers on top");

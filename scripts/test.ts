@@ -4,6 +4,8 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Counts, type Group, groups, runGroup } from "./lib/groups.ts";
+import { asGroup, endGroups } from "./lib/process-group.ts";
+import { onEnd } from "./lib/run.ts";
 
 const root = resolve(import.meta.dir, "..");
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
@@ -25,7 +27,9 @@ function add(counts: Counts): void {
 async function step(name: string, about: string, command: string[]): Promise<boolean> {
   console.log(`== ${name}: ${about}`);
   const started = performance.now();
-  const child = Bun.spawn(command, { cwd: root, stdin: "ignore", stdout: "inherit", stderr: "inherit" });
+  const child = asGroup(
+    Bun.spawn(command, { cwd: root, stdin: "ignore", stdout: "inherit", stderr: "inherit", detached: true }),
+  );
   const passed = (await child.exited) === 0;
   row(name, performance.now() - started, passed ? "" : "failed");
   return passed;
@@ -51,6 +55,13 @@ function chosen(names: string[]): readonly Group[] {
   }
   return names.length === 0 ? groups : groups.filter((group) => names.includes(group.name));
 }
+
+onEnd(async () => {
+  await endGroups();
+  console.log("interrupted");
+  total.failed += 1;
+  end();
+});
 
 const { values, positionals } = parseArgs({
   args: process.argv.slice(2),

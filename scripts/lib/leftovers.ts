@@ -1,5 +1,5 @@
 // What a test may leave behind on the host: cgroups, mounts, network namespaces, processes. Reads the kernel's
-// files and compares two moments; it ends and removes nothing.
+// files and compares two moments; it ends processes of a test run, and removes nothing.
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -85,10 +85,15 @@ function startTime(pid: string): string {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
 }
 
+const others = (): string[] =>
+  folders("/proc").filter((pid) => /^\d+$/.test(pid) && pid !== `${process.pid}`);
+
+const isMarked = (pid: string, run: string): boolean =>
+  read(`/proc/${pid}/environ`).split("\0").includes(`${marker}=${run}`);
+
 function processes(run: string, moment: Moment): void {
   const ownPids = link("/proc/self/ns/pid");
-  for (const pid of folders("/proc")) {
-    if (!/^\d+$/.test(pid) || pid === `${process.pid}`) continue;
+  for (const pid of others()) {
     const net = link(`/proc/${pid}/ns/net`);
     if (net !== "") moment["network namespace"].set(net, `${net} of process ${pid}`);
     const name = read(`/proc/${pid}/comm`).trim();
@@ -98,7 +103,7 @@ function processes(run: string, moment: Moment): void {
       name.startsWith("ctr-bun") ||
       /\/ctr-bun( \(deleted\))?$/.test(executable) ||
       (pids !== "" && pids !== ownPids) ||
-      read(`/proc/${pid}/environ`).split("\0").includes(`${marker}=${run}`);
+      isMarked(pid, run);
     if (!ours) continue;
     const line = read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
     moment.process.set(`${pid} ${startTime(pid)}`, `process ${pid} (${line || name})`);
@@ -141,4 +146,15 @@ export async function leftBehind(then: Moment, run: string, patience = 3000): Pr
     left = since(then, run);
   }
   return left;
+}
+
+/** Ends the processes that carry the mark of this run, so that a test that forgot one leaves nothing running. */
+export function endMarked(run: string): void {
+  for (const pid of others()) {
+    try {
+      if (isMarked(pid, run)) process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
 }

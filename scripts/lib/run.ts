@@ -35,3 +35,19 @@ export async function asScript(work: () => void | Promise<void>): Promise<void> 
     process.exit(1);
   }
 }
+
+/** Calls `stop` once when this script is asked to end, or the process that started it has gone. */
+export function onEnd(stop: () => void | Promise<void>): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid !== parent) end();
+  }, 500);
+  timer.unref();
+  let ended = false;
+  const end = (): void => {
+    clearInterval(timer);
+    if (!ended) void stop();
+    ended = true;
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+}

@@ -144,11 +144,11 @@ export function installModules() {
 }
 
 /**
- * Runs a TypeScript file under Bun in place of this process: its output, its exit code, and the signals that
- * this process gets. Should this process die, Bun ends it and all that it started.
+ * Runs a TypeScript file under Bun in place of this process: its output, its exit code, and the signals that this
+ * process gets. (Not with bun's --no-orphans: every Bun below would inherit it, ctr-bun too, and end containers.)
  */
 export function handOver(bun, file, args, env = {}) {
-  const child = spawn(bun, ["--no-orphans", join(root, file), ...args], {
+  const child = spawn(bun, [join(root, file), ...args], {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, ...env },
