@@ -78,7 +78,10 @@ function hierarchies(controllers: Readonly<Record<string, string>>): Map<string,
 
 /** A hierarchy mounted from inside a cgroup namespace shows the container's cgroup as its root. */
 function hierarchyRows(controllers: readonly string[], attributes: number): Row[] {
-  const rows = [row("fsopen", ["cgroup", FSOPEN_CLOEXEC], { store: "fs" })];
+  const rows = [
+    row("fsopen", ["cgroup", FSOPEN_CLOEXEC], { store: "fs" }),
+    row("fsconfig", [slot("fs"), FSCONFIG_SET_STRING, "source", "cgroup", 0]),
+  ];
   for (const controller of controllers) {
     if (controller.startsWith("name=")) {
       rows.push(
