@@ -14,6 +14,7 @@ export const SYSCALLS = {
   chdir: [80, 49],
   chroot: [161, 51],
   clock_nanosleep: [230, 115],
+  clock_gettime: [228, 113],
   clone: [56, 220],
   clone3: [435, 435],
   close: [3, 57],

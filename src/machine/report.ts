@@ -16,6 +16,8 @@ export const REPORT = {
   descriptor: 4,
   /** The next thing is execve: end of file after this means that it succeeded. */
   executing: 5,
+  /** a: how many times follow behind 16 bytes, each a struct timespec (trace only). */
+  times: 6,
 } as const;
 /** Size of a report: three u32. */
 export const REPORT_SIZE = 12;

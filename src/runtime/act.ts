@@ -22,13 +22,17 @@ export interface HostContext {
   /** The container's process, once known. */
   pid: number | undefined;
   runHooks(name: string, hooks: readonly Hook[]): void;
+  /** Gets the time of every step, in nanoseconds (trace). */
+  readonly onTime?: ((step: HostStep, nanoseconds: number) => void) | undefined;
 }
 
 /** Carries out steps in order; the error of one has its field and hint. */
 export function actAll(steps: readonly HostStep[], context: HostContext): void {
   for (const step of steps) {
+    const begin = context.onTime === undefined ? 0 : Bun.nanoseconds();
     try {
       act(step.action, context);
+      context.onTime?.(step, Bun.nanoseconds() - begin);
     } catch (error) {
       throw hostFailure(step, asCtrError(error));
     }

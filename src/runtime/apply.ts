@@ -13,11 +13,12 @@ import { SIGKILL } from "../kernel/signal.ts";
 import { receive, socketPair } from "../kernel/socket.ts";
 import { type MachineProgram, writeProgram } from "../machine/program.ts";
 import { REPORT, REPORT_SIZE, SYNC_POINTS } from "../machine/report.ts";
-import type { HostStep, InitStep, Plan, SyncPoint } from "../plan/step.ts";
+import type { HostStep, InitStep, Plan, Step, SyncPoint } from "../plan/step.ts";
 import type { Hook } from "../spec/runtime/config.ts";
 import { actAll, closeAll, type HostContext, removeMade } from "./act.ts";
 import { initFailure, initGone } from "./failure.ts";
 import { endLostChild, hasReport } from "./lost-child.ts";
+import type { StepTime } from "./trace.ts";
 
 /** What a plan is carried out with. */
 export interface ApplyRequest {
@@ -35,6 +36,8 @@ export interface ApplyRequest {
   /** A descriptor that the init sent: 1 the terminal's other side, 2 the seccomp listener (report.ts). */
   onDescriptor?(which: number, fd: number): void;
   runHooks?(name: string, hooks: readonly Hook[], pid: number): void;
+  /** Asks for the time of every step, and gets it, in the plan's order, once the point in `until` is reached. */
+  onTrace?(times: StepTime[]): void;
   /** `created`: return then, the init waits for start; `executing`: return once the program runs. */
   readonly until: "created" | "executing";
 }
@@ -58,7 +61,10 @@ function sort(plan: Plan): { init: InitStep[]; due: Due } {
 
 /** Carries the plan out and returns the pid of the container's process. */
 export function applyPlan(request: ApplyRequest): number {
-  const { init, due } = sort(request.plan);
+  const { init: untimed, due } = sort(request.plan);
+  const trace = request.onTrace === undefined ? undefined : tracer();
+  const init = trace === undefined ? untimed : trace.withClock(untimed);
+  const times = new Map<Step, number | undefined>();
   const context: HostContext = {
     registry: request.registry,
     descriptors: {},
@@ -66,6 +72,7 @@ export function applyPlan(request: ApplyRequest): number {
     stage0: undefined,
     pid: undefined,
     runHooks: (name, hooks) => request.runHooks?.(name, hooks, context.pid ?? 0),
+    onTime: trace === undefined ? undefined : (step, nanoseconds) => times.set(step, nanoseconds),
   };
   try {
     actAll(due.before, context);
@@ -73,7 +80,13 @@ export function applyPlan(request: ApplyRequest): number {
     context.stage0 = pid;
     const pidfd = tryPidfd(pid);
     try {
-      return converse(request, { program, channel, init, due, context, pidfd });
+      const made = converse(request, { program, channel, init, due, context, pidfd }, (report) => {
+        trace?.readTimes(untimed, report).forEach(({ step, nanoseconds }) => {
+          times.set(step, nanoseconds);
+        });
+      });
+      request.onTrace?.(request.plan.steps.map((step) => ({ step, nanoseconds: times.get(step) })));
+      return made;
     } finally {
       if (pidfd >= 0) close(pidfd);
       close(channel);
@@ -84,6 +97,11 @@ export function applyPlan(request: ApplyRequest): number {
   } finally {
     closeAll(context);
   }
+}
+
+/** Loaded only where times are asked for. */
+function tracer(): typeof import("./trace.ts") {
+  return require("./trace.ts") as typeof import("./trace.ts");
 }
 
 /** Ends the init and takes away what was made. */
@@ -139,8 +157,9 @@ const GO = new Uint8Array(8);
 function converse(
   request: ApplyRequest,
   { program, channel, init, due, context, pidfd }: Conversation,
+  onTimes: (report: Uint8Array) => void,
 ): number {
-  const data = new Uint8Array(REPORT_SIZE);
+  const data = new Uint8Array(request.onTrace === undefined ? REPORT_SIZE : 16 * (init.length + 2));
   const view = viewOf(data);
   let executing = false;
   // The child may reach a sync point before stage 0 has said what the child's pid is.
@@ -174,6 +193,7 @@ function converse(
       if (context.pid === undefined && point !== "maps") early = point;
       else reached = reach(point);
     } else if (kind === REPORT.descriptor && fd !== undefined) request.onDescriptor?.(a, fd);
+    else if (kind === REPORT.times) onTimes(data.slice(0, length));
     else if (kind === REPORT.executing) executing = true;
     else if (kind === REPORT.failure) throw initFailure(program, init, a, b);
     else throw fail({ code: "INTERNAL", message: `the init sent a report of unknown kind ${kind}` });

@@ -55,6 +55,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
       stdio: request.stdio ?? [0, 1, 2],
       ...(start === undefined ? {} : { descriptors: { start } }),
       preserveFds: request.preserveFds ?? 0,
+      ...(request.onTrace === undefined ? {} : { onTrace: request.onTrace }),
       runHooks: (name, hooks, pid) => runHooks(name, hooks, hookState(pid)),
       onDescriptor(which, fd) {
         if (which !== DESCRIPTOR.console) close(fd);

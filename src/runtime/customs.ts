@@ -1,10 +1,11 @@
 /**
  * What programs expect, and runc and crun give them without being asked: HOME, from the root file system's own passwd
- * file, where the config names none; and on a tmpfs without a mode that of the directory which it covers.
+ * file, where the config names none; and on a tmpfs without a mode that of the directory which it covers. Engines ask
+ * for its content to be copied too (tmpcopyup), mostly where there is none: then nothing is to be done.
  */
 import { O_DIRECTORY, O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, S_IFREG } from "../kernel/constants.ts";
-import { close, readAll, statusOf, tryOpen, tryOpenInRoot } from "../kernel/file.ts";
-import type { PlanFacts } from "../plan/input.ts";
+import { close, listDirectory, readAll, statusOf, tryOpen, tryOpenInRoot } from "../kernel/file.ts";
+import type { MountFact, PlanFacts } from "../plan/input.ts";
 import type { Mount, Process, RuntimeConfig } from "../spec/runtime/config.ts";
 
 /** What a passwd file of any sense stays far below. */
@@ -51,33 +52,50 @@ function isSmallFile(fd: number): boolean {
   return status?.type === S_IFREG && status.size <= MAX_BYTES;
 }
 
-/** The mounts, with the mode of what it covers for every tmpfs that has none. */
-function withModes(mounts: readonly Mount[], { rootfs, mounts: facts }: PlanFacts): Mount[] {
-  return mounts.map((mount, index) => {
-    const fact = facts[index];
-    const options = mount.options ?? [];
-    const lacks =
-      mount.type === "tmpfs" &&
-      !options.some((option) => /^(mode=|r?bind$|remount$)/.test(option)) &&
-      fact?.inside === -1 &&
-      fact.missing === 0;
-    if (!lacks) return mount;
-    const root = tryOpen(rootfs, O_PATH | O_DIRECTORY);
-    const fd = root < 0 ? root : tryOpenInRoot(root, fact.destination, O_PATH | O_DIRECTORY);
-    if (root >= 0) close(root);
-    if (fd < 0) return mount;
-    const mode = statusOf("", fd)?.mode ?? 0o1777;
-    close(fd);
-    return { ...mount, options: [...options, `mode=${(mode & 0o7777).toString(8)}`] };
-  });
+/** Whether a mount is a file system of its own in memory, made new. */
+function isNewTmpfs({ type, options = [] }: Mount): boolean {
+  return type === "tmpfs" && !options.some((option) => /^(r?bind|remount)$/.test(option));
 }
 
-/** The config with both. */
+/** A tmpfs with the mode of the directory that it covers, and without the copy of one in which there is nothing. */
+function completeTmpfs(mount: Mount, fact: MountFact, rootfs: string): Mount {
+  const given = mount.options ?? [];
+  const lacksMode = !given.some((option) => option.startsWith("mode="));
+  const copies = given.includes("tmpcopyup");
+  if (!lacksMode && !copies) return mount;
+  const missing = fact.missing > 0;
+  const covered = missing || fact.inside !== -1 ? undefined : lookAtDirectory(rootfs, fact.destination);
+  const mode = lacksMode && covered !== undefined ? [`mode=${covered.mode.toString(8)}`] : [];
+  const nothing = missing || covered?.empty === true;
+  const options = nothing ? given.filter((option) => option !== "tmpcopyup") : given;
+  return { ...mount, options: [...options, ...mode] };
+}
+
+/** A directory of the root file system; undefined where it cannot be looked at. */
+function lookAtDirectory(rootfs: string, path: string): { mode: number; empty: boolean } | undefined {
+  const root = tryOpen(rootfs, O_PATH | O_DIRECTORY);
+  if (root < 0) return undefined;
+  const fd = tryOpenInRoot(root, path, O_RDONLY | O_DIRECTORY);
+  close(root);
+  if (fd < 0) return undefined;
+  try {
+    const mode = (statusOf("", fd)?.mode ?? 0o1777) & 0o7777;
+    return { mode, empty: listDirectory(fd).length === 0 };
+  } finally {
+    close(fd);
+  }
+}
+
+/** The config with all of it. */
 export function withCustoms(config: RuntimeConfig, facts: PlanFacts): RuntimeConfig {
   const { process, mounts } = config;
+  const complete = (mount: Mount, index: number): Mount => {
+    const fact = facts.mounts[index];
+    return fact === undefined || !isNewTmpfs(mount) ? mount : completeTmpfs(mount, fact, facts.rootfs);
+  };
   return {
     ...config,
     ...(process === undefined ? {} : { process: withHome(process, facts.rootfs) }),
-    ...(mounts === undefined ? {} : { mounts: withModes(mounts, facts) }),
+    ...(mounts === undefined ? {} : { mounts: mounts.map(complete) }),
   };
 }

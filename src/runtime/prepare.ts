@@ -6,6 +6,7 @@ import type { Plan } from "../plan/step.ts";
 import type { RuntimeConfig } from "../spec/runtime/config.ts";
 import { withCustoms } from "./customs.ts";
 import { lookUp } from "./facts.ts";
+import type { StepTime } from "./trace.ts";
 
 /** A container to be made. */
 export interface ContainerRequest {
@@ -30,6 +31,8 @@ export interface ContainerRequest {
   readonly init?: boolean;
   /** After everything is made, before the program starts. */
   onCreated?(pid: number): void;
+  /** Asks for the time of every step (trace.ts). */
+  onTrace?(times: StepTime[]): void;
 }
 
 /** The plan, and what it was made from. */

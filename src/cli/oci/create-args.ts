@@ -1,7 +1,10 @@
 /** Arguments that create and run share, as runc has them, and the request that comes of them. */
 import { fail } from "../../error.ts";
+import { O_CREAT, O_TRUNC, O_WRONLY } from "../../kernel/constants.ts";
+import { close, open, writeAll } from "../../kernel/file.ts";
 import { isTerminal } from "../../kernel/terminal.ts";
 import type { ContainerRequest } from "../../runtime/prepare.ts";
+import type { StepTime } from "../../runtime/trace.ts";
 import type { Values } from "../argv.ts";
 import { bundlePath, type OciContext, readBundle } from "./context.ts";
 
@@ -15,6 +18,7 @@ export const CREATE_ARGS = {
   "pid-file": { type: "string", description: "file to write the process id to" },
   "no-pivot": { type: "boolean", description: "move the root over / instead of pivot_root" },
   "no-new-keyring": { type: "boolean", description: "stay in the caller's session keyring" },
+  trace: { type: "string", description: "file to write the time of every step to" },
   "preserve-fds": { type: "string", description: "pass this many descriptors from 3 up to the program" },
 } as const;
 
@@ -23,6 +27,16 @@ export function descriptorCount(text: string | undefined): number {
   if (text === undefined) return 0;
   if (/^\d{1,5}$/.test(text)) return Number(text);
   throw fail({ code: "USAGE", field: "--preserve-fds", message: `not a count: ${JSON.stringify(text)}` });
+}
+
+/** Writes the times to a file, which is made now: a path that cannot be written is an error before anything is made. */
+function writeTrace(path: string): (times: StepTime[]) => void {
+  const fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644);
+  const { traceText } = require("../../runtime/trace.ts") as typeof import("../../runtime/trace.ts");
+  return (times) => {
+    writeAll(fd, new TextEncoder().encode(traceText(times)), path);
+    close(fd);
+  };
 }
 
 /** The request; `foreground` lets the container's terminal be ctr-bun's own. */
@@ -66,5 +80,6 @@ export function createRequest(
     noNewKeyring: values["no-new-keyring"],
     ...(terminal === undefined ? {} : { terminal }),
     ...(pidFile === undefined ? {} : { pidFile }),
+    ...(values.trace === undefined ? {} : { onTrace: writeTrace(values.trace) }),
   };
 }
