@@ -57,6 +57,7 @@ export async function execProgram(
       host: engine.host,
       stdio: [stdin, 1, 2],
       terminal: "pass-through",
+      onWarning: (message) => engine.warn(message),
     });
     return status.code;
   } finally {

@@ -62,6 +62,7 @@ async function runCreated(engine: Engine, created: Created, flags: RunFlags): Pr
       stdio: [stdin, 1, 2],
       terminal: "pass-through",
       init: flags.init,
+      onWarning: (message) => engine.warn(message),
       onCreated(pid) {
         const startedAt = new Date().toISOString();
         updateRecord(engine.settings.store, record.id, (old) => ({

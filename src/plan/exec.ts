@@ -43,6 +43,7 @@ export interface ExecInput {
   readonly cgroup: CgroupJoin | undefined;
   readonly facts: Pick<PlanFacts, "nofile" | "lastCapability">;
   readonly preserveFds: number;
+  readonly noNewKeyring: boolean;
 }
 
 const JOIN_HINTS = {
@@ -83,7 +84,7 @@ export function makeExecPlan(input: ExecInput): Plan {
       row("openat", [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { store: ROOT }),
     ],
   });
-  steps.push(...consoleSteps(process, false), keyringStep(input.id));
+  steps.push(...consoleSteps(process, false), ...(input.noNewKeyring ? [] : [keyringStep(input.id)]));
   const limits = rlimitSteps(process, user);
   for (const step of limits) if (step.on === "init") steps.push(step);
   steps.push(enterDirectoryStep(process), ...stdioStep(process));

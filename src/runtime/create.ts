@@ -78,6 +78,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
           cgroupPaths: plan.cgroupPaths,
           cgroupDriver: plan.cgroupDriver,
           config,
+          noNewKeyring: request.noNewKeyring ?? false,
         };
         writeRecord(root, record);
         if (request.pidFile !== undefined) writePidFile(request.pidFile, pid);

@@ -43,6 +43,8 @@ export interface ExecRequest {
   readonly pidFile?: string;
   /** Also where the container is paused: the program then waits until it is not. */
   readonly ignorePaused?: boolean;
+  /** Gets what of the process was ignored, and why. */
+  onWarning?(message: string): void;
 }
 
 const NAMESPACES: readonly (readonly [file: string, flag: number])[] = [
@@ -111,7 +113,9 @@ export async function execInContainer(request: ExecRequest): Promise<ExitStatus 
         : registry.get("cgroup", cgroupDriver).join(cgroupPaths, host, record.pid),
     facts: { nofile: callersLimit(), lastCapability: lastCapability() },
     preserveFds: request.preserveFds ?? 0,
+    noNewKeyring: record.noNewKeyring,
   });
+  for (const warning of plan.warnings) request.onWarning?.(warning);
   const init = check(tryPidfd(record.pid), {
     syscall: "pidfd_open",
     message: "cannot reach the container's init",

@@ -31,6 +31,8 @@ export interface ContainerRequest {
   readonly init?: boolean;
   /** After everything is made, before the program starts. */
   onCreated?(pid: number): void;
+  /** Gets what a person should know: what of the config was ignored, and why. */
+  onWarning?(message: string): void;
   /** Asks for the time of every step (trace.ts). */
   onTrace?(times: StepTime[]): void;
 }

@@ -39,6 +39,8 @@ export interface ContainerRecord {
   readonly cgroupPaths: Readonly<Record<string, string>>;
   readonly cgroupDriver: string | undefined;
   readonly config: RuntimeConfig;
+  /** The container stays in the caller's session keyring, and so does what is run in it. */
+  readonly noNewKeyring: boolean;
 }
 
 export type ContainerStatus = "creating" | "created" | "running" | "paused" | "stopped";

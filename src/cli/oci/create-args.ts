@@ -7,6 +7,7 @@ import type { ContainerRequest } from "../../runtime/prepare.ts";
 import type { StepTime } from "../../runtime/trace.ts";
 import type { Values } from "../argv.ts";
 import { bundlePath, type OciContext, readBundle } from "./context.ts";
+import { logWarning } from "./log.ts";
 
 export const CREATE_ARGS = {
   bundle: {
@@ -78,6 +79,7 @@ export function createRequest(
     preserveFds: descriptorCount(values["preserve-fds"]),
     noPivot: values["no-pivot"],
     noNewKeyring: values["no-new-keyring"],
+    onWarning: (message) => logWarning(message, context.log),
     ...(terminal === undefined ? {} : { terminal }),
     ...(pidFile === undefined ? {} : { pidFile }),
     ...(values.trace === undefined ? {} : { onTrace: writeTrace(values.trace) }),

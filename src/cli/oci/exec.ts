@@ -8,6 +8,7 @@ import { parseJson } from "../../spec/parse.ts";
 import { Process } from "../../spec/runtime/process.ts";
 import type { Values } from "../argv.ts";
 import { descriptorCount } from "./create-args.ts";
+import { logWarning } from "./log.ts";
 import { defineVerb } from "./verb.ts";
 
 const ARGS = {
@@ -83,7 +84,7 @@ export default defineVerb({
   about: "run a further program in a container",
   args: ARGS,
   stopAtPositional: true,
-  async run(values, { root, registry, host }) {
+  async run(values, { root, registry, host, log }) {
     const record = needRecord(root, values.id);
     const file = values.process;
     const base = record.config.process;
@@ -116,6 +117,7 @@ export default defineVerb({
       detach: values.detach,
       preserveFds: descriptorCount(values["preserve-fds"]),
       ignorePaused: values["ignore-paused"],
+      onWarning: (message) => logWarning(message, log),
       ...(terminal === undefined ? {} : { terminal }),
       ...(pidFile === undefined ? {} : { pidFile }),
     });

@@ -2,6 +2,8 @@
  * The config.json of an engine container, put together from parts that are decided already.
  * Not here: deciding them (the other files of this folder).
  */
+
+import { OCI_VERSION } from "../../spec/oci-version.ts";
 import type {
   LinuxDevice,
   LinuxDeviceCgroup,
@@ -13,7 +15,6 @@ import type {
   RuntimeConfig,
 } from "../../spec/runtime/config.ts";
 import { MASKED_PATHS, READONLY_PATHS } from "../../spec/runtime/defaults.ts";
-import { OCI_VERSION } from "../../spec/version.ts";
 import { capabilitySets } from "./capabilities.ts";
 import type { ResolvedUser } from "./user.ts";
 

@@ -207,6 +207,7 @@ const PLANS: Readonly<Record<string, () => Plan>> = {
       cgroup: cgroup.join({ unified: "/sys/fs/cgroup/ctr-bun/box" }, HOSTS.unified, 42),
       facts: planFacts(config),
       preserveFds: 0,
+      noNewKeyring: false,
     });
   },
 };

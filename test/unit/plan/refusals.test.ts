@@ -163,6 +163,7 @@ describe("exec refuses", () => {
       cgroup: undefined,
       facts: planFacts(config),
       preserveFds: 0,
+      noNewKeyring: false,
     });
   };
 
