@@ -31,8 +31,8 @@ afterAll(() => {
     const point = line.split(" ")[4];
     if (point?.startsWith(folder)) runCommand(["umount", point]);
   }
-  // Podman keeps the parent of its containers' cgroups; one that others use is not empty.
-  for (const path of parents()) rmdirIfEmpty(path);
+  // Podman keeps the parent of its containers' cgroups and conmon's; one that others use is not empty.
+  for (const path of parents()) for (const each of [join(path, "conmon"), path]) rmdirIfEmpty(each);
   rmSync(folder, { recursive: true, force: true });
 });
 
