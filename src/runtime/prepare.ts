@@ -1,5 +1,6 @@
 /** From a request for a container to its plan: facts looked up, everything else pure. Nothing is changed. */
 import type { DriverRegistry, Host } from "../driver.ts";
+import { fail } from "../error.ts";
 import type { PlanFacts, PlanOptions } from "../plan/input.ts";
 import { makePlan } from "../plan/plan.ts";
 import type { Plan } from "../plan/step.ts";
@@ -37,12 +38,26 @@ export interface ContainerRequest {
   onTrace?(times: StepTime[]): void;
 }
 
+/** mount_setattr(2) on whole trees, and what else every plan makes use of. */
+const OLDEST_KERNEL = [5, 14] as const;
+
+function needKernel({ kernel, kernelVersion: [major, minor] }: Host): void {
+  const [oldMajor, oldMinor] = OLDEST_KERNEL;
+  if (major > oldMajor || (major === oldMajor && minor >= oldMinor)) return;
+  throw fail({
+    code: "OLD_KERNEL",
+    message: `ctr-bun needs Linux ${oldMajor}.${oldMinor} or later, and this is ${kernel}`,
+    hint: "start a newer kernel",
+  });
+}
+
 /** The plan, and what it was made from. */
 export function prepare(
   request: ContainerRequest,
   start: PlanOptions["start"],
 ): { plan: Plan; facts: PlanFacts } {
   const { config, host, registry, bundle, id } = request;
+  needKernel(host);
   const facts = lookUp(config, bundle);
   const options: PlanOptions = {
     id,
