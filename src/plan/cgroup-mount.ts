@@ -30,12 +30,18 @@ export function cgroupMountRows(
   options: MountOptions,
   into: string,
 ): Row[] {
+  const types = (config.linux?.namespaces ?? []).map(({ type }) => type as string);
+  const [ownNamespace, user] = [types.includes("cgroup"), types.includes("user")];
   const attributes = options.attributes.set | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   if (host.cgroup.mode === "unified") {
+    const own = paths.unified;
+    if (user && !ownNamespace && own !== undefined) {
+      // Root of a user namespace cannot mount the host's tree, and is shown no more than its own cgroup (as in runc).
+      return [...cloneRows(own, attributes, into), moveRow(into, "destination")];
+    }
     const v2 = { attributes: { set: attributes, clear: 0 }, data: [] };
     return [...newMountRows("cgroup2", "cgroup", v2, into), moveRow(into, "destination")];
   }
-  const ownNamespace = (config.linux?.namespaces ?? []).some(({ type }) => type === "cgroup");
   const base = { attributes: { set: attributes & ~MOUNT_ATTR_RDONLY, clear: 0 }, data: ["mode=755"] };
   const rows = [...newMountRows("tmpfs", "tmpfs", base, into), moveRow(into, "destination")];
   for (const [mountPoint, controllers] of hierarchies(host.cgroup.controllers)) {
@@ -44,12 +50,7 @@ export function cgroupMountRows(
     if (!ownNamespace && own === undefined) continue;
     rows.push(row("mkdirat", [slot(into), name, 0o755]));
     if (ownNamespace) rows.push(...hierarchyRows(controllers, attributes));
-    else {
-      rows.push(
-        row("open_tree", [AT_FDCWD, own ?? "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], { store: "hierarchy" }),
-        attributeRow("hierarchy", { set: attributes, clear: 0 }, false),
-      );
-    }
+    else rows.push(...cloneRows(own ?? "", attributes, "hierarchy"));
     rows.push(row("move_mount", [slot("hierarchy"), "", slot(into), name, MOVE_MOUNT_F_EMPTY_PATH]));
     rows.push(row("close", [slot("hierarchy")]));
     for (const controller of controllers) {
@@ -63,6 +64,14 @@ export function cgroupMountRows(
     rows.push(attributeRow(into, { set: MOUNT_ATTR_RDONLY, clear: 0 }, false));
   }
   return rows;
+}
+
+/** A directory of a cgroup file system as a mount of its own. */
+function cloneRows(directory: string, attributes: number, into: string): Row[] {
+  return [
+    row("open_tree", [AT_FDCWD, directory, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], { store: into }),
+    attributeRow(into, { set: attributes, clear: 0 }, false),
+  ];
 }
 
 /** Mount points of the v1 hierarchies, each with its controllers. */

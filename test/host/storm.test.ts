@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Bundle, CTR_BUN, freshID, makeBundle } from "../support/bundle.ts";
-import { leftAfter } from "../support/left.ts";
+import { childrenOf, leftAfter } from "../support/left.ts";
 import { lifeOf, STORM_ARGS, storm } from "../support/storm.ts";
 
 const COUNT = Number(process.env.CTR_BUN_STORM ?? 80);
@@ -54,4 +54,18 @@ test("of those that want the same ID at the same time, one gets it", async () =>
   expect(bundle.ctr("start", id).code).toBe(0);
   expect(bundle.ctr("delete", "--force", id).code).toBe(0);
   expect(await leftAfter(bundle, id, new Map())).toEqual([]);
+});
+
+test("what a program without a pid namespace leaves to others is not kept as zombies", async () => {
+  bundle.configure(["sh", "-c", "for i in 1 2 3; do (sleep 0.01 &); done; sleep 2"], ({ linux }) => {
+    linux.namespaces = linux.namespaces.filter(({ type }) => type !== "pid");
+  });
+  const id = freshID();
+  const child = Bun.spawn([CTR_BUN, "--root", bundle.state, "run", "--bundle", bundle.path, id], {
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  while (!bundle.ctr("list", "-q").out.includes(id)) await Bun.sleep(20);
+  await Bun.sleep(1000);
+  expect(childrenOf(child.pid).length).toBe(1);
+  expect(await child.exited).toBe(0);
 });

@@ -7,7 +7,10 @@ import { counts } from "../../scripts/lib/groups.ts";
 import { runInVm, type VmRun } from "../../scripts/vm/run.ts";
 
 const root = resolve(import.meta.dir, "../..");
-const suites = ["cgroup-v2", "cgroup-bpf"];
+const suites = {
+  "cgroup-v2": "test/vm/guest/cgroup-v2.guest.ts",
+  "cgroup-bpf": "test/host/cgroup-bpf.test.ts",
+};
 
 let vm: VmRun;
 beforeAll(async () => {
@@ -21,16 +24,16 @@ beforeAll(async () => {
     "node_modules/valibot",
   ];
   const files = Object.fromEntries(parts.map((part) => [`/repo/${part}`, { from: join(root, part) }]));
-  const run = (suite: string): string =>
-    `outcome ${suite} ctr-bun test ./test/host/${suite}.test.ts --only-failures --timeout=60000`;
+  const run = ([suite, file]: readonly [string, string]): string =>
+    `outcome ${suite} ctr-bun test ./${file} --only-failures --timeout=60000`;
   vm = await runInVm({
     files,
-    script: `cd /repo; export BUN_BE_BUN=1\n${suites.map(run).join("\n")}`,
+    script: `cd /repo; export BUN_BE_BUN=1\n${Object.entries(suites).map(run).join("\n")}`,
     timeout: 200_000,
   });
 }, 240_000);
 
-for (const suite of suites) {
+for (const suite of Object.keys(suites)) {
   test(`${suite} passes`, () => {
     const output = (vm.results.get(suite)?.text ?? "no result").replaceAll("|", "\n");
     expect(output).toStartWith("exit code 0: ");

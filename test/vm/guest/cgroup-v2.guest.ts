@@ -3,12 +3,12 @@
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { cgroupV2Driver as driver } from "../../drivers/cgroup-v2/driver.ts";
-import type { CgroupPart, Host } from "../../src/driver.ts";
-import { close } from "../../src/kernel/file.ts";
-import { probeCgroups } from "../../src/runtime/host-cgroup.ts";
-import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
-import { apply, unified } from "../unit/cgroup/fixtures.ts";
+import { cgroupV2Driver as driver } from "../../../drivers/cgroup-v2/driver.ts";
+import type { CgroupPart, Host } from "../../../src/driver.ts";
+import { close } from "../../../src/kernel/file.ts";
+import { probeCgroups } from "../../../src/runtime/host-cgroup.ts";
+import type { LinuxResources } from "../../../src/spec/runtime/resources.ts";
+import { apply, unified } from "../../unit/cgroup/fixtures.ts";
 
 const host: Host = { ...unified, cgroup: probeCgroups() };
 const runs = process.getuid?.() === 0 && driver.probe(host).ok;
