@@ -2,7 +2,7 @@
 
 import { asCtrError } from "../error.ts";
 import { check } from "../kernel/check.ts";
-import { O_CREAT, O_TRUNC, O_WRONLY, PR_SET_CHILD_SUBREAPER } from "../kernel/constants.ts";
+import { O_CREAT, O_TRUNC, O_WRONLY } from "../kernel/constants.ts";
 import { close, open, openDirectory, replaceFile } from "../kernel/file.ts";
 import { printError } from "../kernel/output.ts";
 import { sys } from "../kernel/raw.ts";
@@ -136,9 +136,4 @@ export async function createContainer(request: ContainerRequest): Promise<{ pid:
   const { pid, master } = makeContainer(request, "created");
   if (master !== undefined) close(master);
   return { pid };
-}
-
-/** Whether the container's descendants are given to us when their parent ends (PR_SET_CHILD_SUBREAPER). */
-export function becomeSubreaper(): void {
-  sys("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }

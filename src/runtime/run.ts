@@ -2,7 +2,7 @@
 import { close } from "../kernel/file.ts";
 import { catchSignals } from "../kernel/signal.ts";
 import { attend } from "./attend.ts";
-import { becomeSubreaper, makeContainer } from "./create.ts";
+import { makeContainer } from "./create.ts";
 import { removeContainer } from "./delete.ts";
 import { runPoststart } from "./poststart.ts";
 import type { ContainerRequest } from "./prepare.ts";
@@ -30,7 +30,6 @@ export async function runContainer(
   request: ContainerRequest & { readonly keep?: boolean },
 ): Promise<ExitStatus> {
   const signals = catchSignals();
-  becomeSubreaper();
   const { pid, record, master } = makeContainer(request, "executing");
   started(request, record);
   const ending = attend(pid, signals, master);
