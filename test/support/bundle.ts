@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -107,6 +108,10 @@ export function makeBundle(): Bundle {
       configure(args, change);
       return ctr("run", "--bundle", path, freshID());
     },
-    dispose: () => rmSync(path, { recursive: true, force: true }),
+    dispose() {
+      // What a failed test left alive would outlive its state otherwise.
+      for (const id of existsSync(state) ? readdirSync(state) : []) ctr("delete", "--force", id);
+      rmSync(path, { recursive: true, force: true });
+    },
   };
 }
