@@ -17,6 +17,8 @@ export interface MountFact {
   readonly source: string;
   /** A bind mount's source is not a directory. */
   readonly file: boolean;
+  /** A bind mount's source is a procfs. */
+  readonly procfs?: boolean;
 }
 
 /** What was looked up for one container. */

@@ -144,6 +144,14 @@ function refuse(mount: Mount, fact: MountFact, options: MountOptions, field: str
       hint: `mounts in /proc may cover only: ${[...PROC_ALLOWED].join(", ")}`,
     });
   }
+  if (fact.destination === "/proc" && options.bind && fact.procfs !== true) {
+    throw fail({
+      code: "INVALID_CONFIG",
+      field: `${field}.source`,
+      message: `/proc must be the kernel's own, and ${fact.source} is no procfs`,
+      hint: "mount type proc there, or bind the host's /proc",
+    });
+  }
   if (fact.destination === "/proc" && mount.type !== "proc" && !options.bind && !options.remount) {
     throw fail({
       code: "INVALID_CONFIG",

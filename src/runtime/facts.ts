@@ -4,10 +4,18 @@
  */
 import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
-import { NS_GET_USERNS, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY, S_IFDIR } from "../kernel/constants.ts";
+import {
+  NS_GET_USERNS,
+  O_DIRECTORY,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  PROC_SUPER_MAGIC,
+  S_IFDIR,
+} from "../kernel/constants.ts";
 import { ERRNO } from "../kernel/errno.ts";
 import { close, statusOf, tryOpen, withFd } from "../kernel/file.ts";
-import { cString, textOf } from "../kernel/memory.ts";
+import { cString, textOf, viewOf } from "../kernel/memory.ts";
 import { getLimit } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
 import type { MountFact, PlanFacts } from "../plan/input.ts";
@@ -112,6 +120,13 @@ function lookAtSource(mount: Mount, bundle: string, field: string): { source: st
   return { source, file: status.type !== S_IFDIR };
 }
 
+/** Whether a path lies in a procfs: f_type is the first word of struct statfs (statfs(2)). */
+function isProcfs(path: string): boolean {
+  const status = new Uint8Array(120);
+  if (sys("statfs", cString(path), status) < 0) return false;
+  return viewOf(status).getUint32(0, true) === PROC_SUPER_MAGIC;
+}
+
 /** The facts of all mounts; what each of them covers is added to `layers`. */
 function lookAtMounts(config: RuntimeConfig, bundle: string, layers: Layer[]): MountFact[] {
   return (config.mounts ?? []).map((mount, index): MountFact => {
@@ -135,7 +150,8 @@ function lookAtMounts(config: RuntimeConfig, bundle: string, layers: Layer[]): M
       const fd = bind ? tryOpen(source, O_PATH | O_DIRECTORY) : undefined;
       layers.push({ at: place.destination, index, fd: fd !== undefined && fd < 0 ? undefined : fd });
     }
-    return { ...place, source, file };
+    const procfs = bind && place.destination === "/proc" && isProcfs(source);
+    return procfs ? { ...place, source, file, procfs } : { ...place, source, file };
   });
 }
 

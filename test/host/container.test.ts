@@ -226,6 +226,18 @@ describe("root and mounts", () => {
     expect(err).toContain("mounts[7].destination: /proc/self/attr lies in /proc");
   });
 
+  test("over /proc itself only a procfs is bound", () => {
+    const bindProc = (source: string) =>
+      bundle.run(["true"], (config) => {
+        config.mounts[0] = { destination: "/proc", type: "bind", source, options: ["rbind"] };
+        config.linux.maskedPaths = config.linux.readonlyPaths = [];
+      });
+    expect(bindProc("/tmp").err).toContain(
+      "mounts[0].source: /proc must be the kernel's own, and /tmp is no procfs",
+    );
+    expect(bindProc("/proc").code).toBe(0);
+  });
+
   test("mounts do not spread to the host", () => {
     const before = readFileSync("/proc/self/mountinfo", "utf8");
     bundle.run(["true"]);

@@ -43,7 +43,17 @@ export function planFacts(config: RuntimeConfig, found: Found = {}): PlanFacts {
     const given = mount.source ?? "";
     const source = bind && !given.startsWith("/") ? `${BUNDLE}/${given}` : given;
     const inside = mounts.findLastIndex((other) => destination.startsWith(`${other.destination}/`));
-    mounts.push({ destination, missing: 0, inside, source, file: false, ...found[mount.destination] });
+    // A bind mount at /proc is taken to be one of a procfs.
+    const procfs = bind && destination === "/proc";
+    mounts.push({
+      destination,
+      missing: 0,
+      inside,
+      source,
+      file: false,
+      procfs,
+      ...found[mount.destination],
+    });
   }
   const cwd = config.process?.cwd;
   return {

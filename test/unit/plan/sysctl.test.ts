@@ -94,7 +94,7 @@ describe("it is written through", () => {
     expect(through([proc, remount])).toEqual({ own: false, from: { slot: "mount0" } });
   });
 
-  test("one of its own where /proc is none, or a bind mount that could be anything", () => {
+  test("one of its own where /proc is none, or a bind mount of another one", () => {
     expect(through([])).toEqual({ own: true, from: { slot: "proc.own" } });
     const bind = { destination: "/proc", source: "/srv/proc", options: ["rbind"] };
     expect(through([bind])).toEqual({ own: true, from: { slot: "proc.own" } });
