@@ -5,6 +5,7 @@
 
 import { statusOf } from "./kernel/file.ts";
 import { print } from "./kernel/output.ts";
+import { sys } from "./kernel/raw.ts";
 import { OCI_ROOT } from "./runtime/state.ts";
 
 /** Global options of runc and crun: before a verb, they mean the OCI level. */
@@ -59,7 +60,9 @@ async function main(): Promise<number> {
   }
   if (isOciLevel(process.argv0, argv)) {
     const { ociMain } = require("./cli/oci/main.ts") as typeof import("./cli/oci/main.ts");
-    return await ociMain(argv[0] === "oci" ? argv.slice(1) : argv);
+    const code = await ociMain(argv[0] === "oci" ? argv.slice(1) : argv);
+    // Nothing is buffered at this level: the kernel takes the process away faster than it can tear itself down.
+    sys("exit_group", code);
   }
   const { engineMain } = await import("./cli/engine.ts");
   return await engineMain(argv);

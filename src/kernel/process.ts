@@ -88,10 +88,14 @@ export function spawn(request: SpawnRequest): number {
   ]);
 
   const table = new Uint8Array(SPAWN_HEADER + rows.length * SPAWN_ROW);
-  const numbers = new BigInt64Array(table.buffer);
+  const words = new Uint32Array(table.buffer);
   rows.forEach((row, index) => {
-    const at = (SPAWN_HEADER + index * SPAWN_ROW) / 8;
-    for (let i = 0; i < row.length; i++) numbers[at + i] = BigInt(row[i] ?? 0);
+    let at = (SPAWN_HEADER + index * SPAWN_ROW) / 4;
+    for (const value of row) {
+      words[at] = value;
+      words[at + 1] = value >= 0 ? value / 0x100000000 : -1;
+      at += 2;
+    }
   });
   const previous = new Uint8Array(8);
   sys("rt_sigprocmask", SIG_SETMASK, ALL_SIGNALS, previous, 8);
@@ -99,7 +103,7 @@ export function spawn(request: SpawnRequest): number {
   sys("rt_sigprocmask", SIG_SETMASK, previous, null, 8);
   for (const source of sources) if (source.spare) sys("close", source.fd);
   check(pid, { syscall: "clone", message: "cannot start the container's init" });
-  const errno = Number(numbers[1] ?? 0n);
+  const errno = words[2] ?? 0;
   if (errno === 0 || keep.length === 0) return pid;
   waitPid(pid);
   throw callError(errno, { syscall: "execveat", message: "cannot start the container's init" });

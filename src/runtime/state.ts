@@ -1,6 +1,7 @@
 /**
- * The state of containers on disk: ROOT/ID/state.json, written to a temporary name and renamed, and the start socket
- * of a container that is created. What a container is doing is read off its process, never stored.
+ * The state of containers on disk: ROOT/ID/state.json, written to a temporary name and renamed, and the start socket of
+ * a container that is created. Nothing is synced: a state tells of processes, and is void after a crash of the host.
+ * What a container is doing is read off its process, never stored.
  */
 import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
@@ -83,7 +84,7 @@ export function claimID(root: string, id: string): string {
 
 export function writeRecord(root: string, record: ContainerRecord): void {
   const bytes = new TextEncoder().encode(writeJson(record));
-  replaceFile(`${stateDirectory(root, record.id)}/state.json`, bytes, 0o600);
+  replaceFile(`${stateDirectory(root, record.id)}/state.json`, bytes, 0o600, false);
 }
 
 /** The stored record; undefined where there is none (yet). */
