@@ -1,31 +1,20 @@
 /**
- * The one place that names the built-in drivers. Each is loaded when it is first looked up, so that what a command
- * does not use costs it nothing.
+ * The one place that names the built-in drivers. Those that nearly every container needs are part of the OCI level's
+ * one piece; the others are loaded when they are first looked up, so that what a command does not use costs it nothing.
  */
+import { cgroupV1Driver } from "../drivers/cgroup-v1/driver.ts";
+import { cgroupV2Driver } from "../drivers/cgroup-v2/driver.ts";
+import { NAMESPACE_TYPES, namespaceDriver } from "../drivers/namespaces/driver.ts";
 import { createRegistry, type DriverRegistry } from "./driver.ts";
 
 /** A registry with all of ctr-bun's own drivers. A user's driver of the same kind and name takes the place of ours. */
 export function builtinRegistry(): DriverRegistry {
   const registry = createRegistry();
-  const namespaces = () =>
-    require("../drivers/namespaces/driver.ts") as typeof import("../drivers/namespaces/driver.ts");
-  for (const type of ["user", "pid", "network", "uts", "ipc", "cgroup", "time", "mount"] as const) {
-    registry.add({ kind: "namespace", name: type, load: () => namespaces().namespaceDriver(type) });
+  for (const type of NAMESPACE_TYPES) {
+    registry.add({ kind: "namespace", name: type, load: () => namespaceDriver(type) });
   }
-  registry.add({
-    kind: "cgroup",
-    name: "v2",
-    load: () =>
-      (require("../drivers/cgroup-v2/driver.ts") as typeof import("../drivers/cgroup-v2/driver.ts"))
-        .cgroupV2Driver,
-  });
-  registry.add({
-    kind: "cgroup",
-    name: "v1",
-    load: () =>
-      (require("../drivers/cgroup-v1/driver.ts") as typeof import("../drivers/cgroup-v1/driver.ts"))
-        .cgroupV1Driver,
-  });
+  registry.add({ kind: "cgroup", name: "v2", load: () => cgroupV2Driver });
+  registry.add({ kind: "cgroup", name: "v1", load: () => cgroupV1Driver });
   registry.add({
     kind: "seccomp",
     name: "bpf",

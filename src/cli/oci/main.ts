@@ -5,23 +5,32 @@ import { print } from "../../kernel/output.ts";
 import { OCI_ROOT } from "../../runtime/state.ts";
 import { type Defs, nearest, parseArgv } from "../argv.ts";
 import { createContext } from "./context.ts";
+import create from "./create.ts";
+import remove from "./delete.ts";
+import exec from "./exec.ts";
+import kill from "./kill.ts";
+import list from "./list.ts";
 import { type LogOptions, logError } from "./log.ts";
+import run from "./run.ts";
+import spec from "./spec.ts";
+import start from "./start.ts";
+import state from "./state.ts";
 import type { OciVerb } from "./verb.ts";
 import { versionLines } from "./version.ts";
 
 type AnyVerb = OciVerb<Defs>;
 
-/** Verbs by name; each is loaded when it is needed. */
-const VERBS: Readonly<Record<string, () => unknown>> = {
-  create: () => (require("./create.ts") as typeof import("./create.ts")).default,
-  start: () => (require("./start.ts") as typeof import("./start.ts")).default,
-  run: () => (require("./run.ts") as typeof import("./run.ts")).default,
-  state: () => (require("./state.ts") as typeof import("./state.ts")).default,
-  kill: () => (require("./kill.ts") as typeof import("./kill.ts")).default,
-  delete: () => (require("./delete.ts") as typeof import("./delete.ts")).default,
-  exec: () => (require("./exec.ts") as typeof import("./exec.ts")).default,
-  list: () => (require("./list.ts") as typeof import("./list.ts")).default,
-  spec: () => (require("./spec.ts") as typeof import("./spec.ts")).default,
+/** Verbs by name. All of this level is one piece: loading it in parts would take longer than its parts do. */
+const VERBS: Readonly<Record<string, unknown>> = {
+  create,
+  start,
+  run,
+  state,
+  kill,
+  delete: remove,
+  exec,
+  list,
+  spec,
 };
 
 /** runc's global options, and crun's --cgroup-manager. */
@@ -83,8 +92,8 @@ async function runVerb(
   root: string,
   log: LogOptions,
 ): Promise<number> {
-  const load = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
-  if (load === undefined) {
+  const verb = Object.hasOwn(VERBS, name) ? (VERBS[name] as AnyVerb) : undefined;
+  if (verb === undefined) {
     const meant = nearest(name, Object.keys(VERBS));
     throw fail({
       code: "USAGE",
@@ -92,7 +101,6 @@ async function runVerb(
       hint: meant === undefined ? "see `ctr-bun oci help`" : `did you mean ${meant}?`,
     });
   }
-  const verb = load() as AnyVerb;
   const outcome = parseArgv(argv, verb.args, {
     verb: name,
     stopAtPositional: verb.stopAtPositional ?? false,
@@ -102,7 +110,7 @@ async function runVerb(
 }
 
 function help(): number {
-  const verbs = Object.values(VERBS).map((load) => load() as AnyVerb);
+  const verbs = Object.values(VERBS) as AnyVerb[];
   const lines = verbs.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`);
   print(`ctr-bun oci [OPTIONS] VERB ...: the OCI runtime\n\n${lines.join("\n")}\n\n${flags(GLOBALS)}`);
   return 0;
