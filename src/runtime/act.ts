@@ -86,6 +86,14 @@ function writeIdMap({ file, map }: IdMapAction, pid: number): void {
   });
 }
 
+/** Those of a container's cgroups that were made for it: one that was there before is somebody else's. */
+export function madeCgroups(
+  cgroupPaths: Readonly<Record<string, string>>,
+  made: readonly string[],
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(cgroupPaths).filter(([, path]) => made.includes(path)));
+}
+
 /** Closes what was opened for the init. */
 export function closeAll(context: HostContext): void {
   for (const fd of Object.values(context.descriptors)) close(fd);

@@ -3,10 +3,11 @@
  * channel. An error undoes what was made. Not here: what a plan says (plan/), state on disk (state.ts).
  */
 import type { DriverRegistry, Host } from "../driver.ts";
-import { fail } from "../error.ts";
+import { asCtrError, fail } from "../error.ts";
 import { close } from "../kernel/file.ts";
 import { executableMemfd } from "../kernel/memfd.ts";
 import { viewOf } from "../kernel/memory.ts";
+import { printError } from "../kernel/output.ts";
 import { spawn, tryKill, tryPidfd, waitPid } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
 import { SIGKILL } from "../kernel/signal.ts";
@@ -15,7 +16,7 @@ import { type MachineProgram, writeProgram } from "../machine/program.ts";
 import { REPORT, REPORT_SIZE, SYNC_POINTS } from "../machine/report.ts";
 import type { HostStep, InitStep, Plan, Step, SyncPoint } from "../plan/step.ts";
 import type { Hook } from "../spec/runtime/config.ts";
-import { actAll, closeAll, type HostContext, removeMade } from "./act.ts";
+import { actAll, closeAll, type HostContext, madeCgroups, removeMade } from "./act.ts";
 import { initFailure, initGone } from "./failure.ts";
 import { endLostChild, hasReport } from "./lost-child.ts";
 import type { StepTime } from "./trace.ts";
@@ -29,6 +30,8 @@ export interface ApplyRequest {
   /** More descriptors that the init inherits, by name (`start`), and under their own numbers. */
   readonly descriptors?: Readonly<Record<string, number>>;
   readonly preserveFds?: number;
+  /** These directories were made, and nothing else of what is in the way: before the init starts. */
+  onMade?(directories: readonly string[]): void;
   /** The container's process exists; it goes on meanwhile. */
   onPid?(pid: number): void;
   /** Everything is made and the program has not started: state.json says created. */
@@ -76,6 +79,7 @@ export function applyPlan(request: ApplyRequest): number {
   };
   try {
     actAll(due.before, context);
+    request.onMade?.(context.made);
     const { program, channel, pid } = start(request, init, context);
     context.stage0 = pid;
     const pidfd = tryPidfd(pid);
@@ -92,7 +96,7 @@ export function applyPlan(request: ApplyRequest): number {
       close(channel);
     }
   } catch (error) {
-    undo(context);
+    undo(request, context);
     throw error;
   } finally {
     closeAll(context);
@@ -104,13 +108,22 @@ function tracer(): typeof import("./trace.ts") {
   return require("./trace.ts") as typeof import("./trace.ts");
 }
 
-/** Ends the init and takes away what was made. */
-function undo(context: HostContext): void {
+/** Ends the init and takes away what was made. What cannot be taken away is not the error. */
+function undo({ plan, registry }: ApplyRequest, context: HostContext): void {
   if (context.pid === undefined && context.stage0 !== undefined) endLostChild(context.stage0);
   for (const pid of [context.pid, context.stage0]) {
     if (pid === undefined) continue;
     tryKill(pid, 9);
     waitPid(pid);
+  }
+  const own = madeCgroups(plan.cgroupPaths, context.made);
+  if (plan.cgroupDriver !== undefined && Object.keys(own).length > 0) {
+    try {
+      // Waits for what still ends in it, as a mere rmdir does not.
+      registry.get("cgroup", plan.cgroupDriver).remove(own);
+    } catch (error) {
+      printError(`ctr-bun: warning: ${asCtrError(error).message}\n`);
+    }
   }
   removeMade(context);
 }
@@ -120,7 +133,9 @@ function start(
   init: readonly InitStep[],
   context: HostContext,
 ): { program: MachineProgram; channel: number; pid: number } {
-  const [channel, report] = socketPair();
+  const [channel, first] = socketPair();
+  // The init closes what lies between the descriptors that it keeps (plan/close.ts): the start socket comes first.
+  const report = above(first, descriptors?.start);
   try {
     const all = { ...context.descriptors, ...descriptors, report };
     const program = writeProgram({ steps: init, arch: host.arch, descriptors: all });
@@ -139,6 +154,14 @@ function start(
   } finally {
     close(report);
   }
+}
+
+/** The descriptor, or a copy of it with a number above another one's. */
+function above(fd: number, other: number | undefined): number {
+  if (other === undefined || fd > other) return fd;
+  const copy = check(sys("fcntl", fd, F_DUPFD_CLOEXEC, other + 1), { syscall: "fcntl" });
+  close(fd);
+  return copy;
 }
 
 interface Conversation {

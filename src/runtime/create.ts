@@ -1,18 +1,17 @@
 /** OCI create, and the first half of run: everything is made, and the init waits (for start, or for ctr-bun's word). */
 
-import { asCtrError } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { O_CREAT, O_TRUNC, O_WRONLY } from "../kernel/constants.ts";
 import { close, open, openDirectory, replaceFile } from "../kernel/file.ts";
-import { printError } from "../kernel/output.ts";
 import { sys } from "../kernel/raw.ts";
 import { listenUnix } from "../kernel/socket.ts";
 import { copyWindowSize } from "../kernel/terminal.ts";
 import { DESCRIPTOR } from "../machine/report.ts";
+import { madeCgroups } from "./act.ts";
 import { applyPlan } from "./apply.ts";
 import { connectConsoleSocket, noConsole, sendConsole } from "./console.ts";
-import { noteCreating } from "./creating.ts";
-import { removeContainerCgroup } from "./delete.ts";
+import { missingCgroups, noteCreating } from "./creating.ts";
+import { runPoststop } from "./delete.ts";
 import { runHooks } from "./hooks.ts";
 import { type ContainerRequest, prepare } from "./prepare.ts";
 import { type ContainerRecord, claimID, processStat, removeState, writeRecord } from "./state.ts";
@@ -37,8 +36,11 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
   let start: number | undefined;
   let master: number | undefined;
   let record: ContainerRecord | undefined;
+  /** Due once there was a process, whatever fails after that (runtime.md, "Lifecycle"). */
+  let poststop: Pick<ContainerRecord, "id" | "bundle" | "config"> | undefined;
   try {
-    noteCreating(root, id, plan);
+    const noted = missingCgroups(plan.cgroupPaths);
+    noteCreating(root, id, { ...plan, cgroupPaths: noted });
     if (until === "created") start = listenAt(directory);
     const hookState = (pid: number) => ({
       id,
@@ -48,6 +50,12 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
       annotations: config.annotations,
     });
     const pid = applyPlan({
+      onMade(directories) {
+        const cgroupPaths = madeCgroups(plan.cgroupPaths, directories);
+        // Somebody else made one in between.
+        if (Object.keys(cgroupPaths).length < Object.keys(noted).length)
+          noteCreating(root, id, { ...plan, cgroupPaths });
+      },
       plan,
       host,
       registry,
@@ -56,7 +64,13 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
       ...(start === undefined ? {} : { descriptors: { start } }),
       preserveFds: request.preserveFds ?? 0,
       ...(request.onTrace === undefined ? {} : { onTrace: request.onTrace }),
-      runHooks: (name, hooks, pid) => runHooks(name, hooks, hookState(pid)),
+      onPid() {
+        poststop = { id, bundle, config };
+      },
+      runHooks(name, hooks, pid) {
+        poststop = { id, bundle, config };
+        runHooks(name, hooks, hookState(pid));
+      },
       onDescriptor(which, fd) {
         if (which !== DESCRIPTOR.console) close(fd);
         else if (consoleSocket !== undefined) sendConsole(consoleSocket, fd);
@@ -89,26 +103,13 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
     return { pid, record, master };
   } catch (error) {
     if (master !== undefined) close(master);
-    cleanUp(request, plan.cgroupPaths, plan.cgroupDriver);
+    removeState(root, id);
+    if (poststop !== undefined) runPoststop(poststop);
     throw error;
   } finally {
     if (start !== undefined) close(start);
     if (consoleSocket !== undefined) close(consoleSocket);
   }
-}
-
-/** Takes away what a failed create has left: its cgroup and its state. What cannot be taken away is not the error. */
-function cleanUp(
-  request: ContainerRequest,
-  cgroupPaths: Readonly<Record<string, string>>,
-  cgroupDriver: string | undefined,
-): void {
-  try {
-    removeContainerCgroup(request.registry, { cgroupPaths, cgroupDriver });
-  } catch (error) {
-    printError(`ctr-bun: warning: ${asCtrError(error).message}\n`);
-  }
-  removeState(request.root, request.id);
 }
 
 /** Listens at DIRECTORY/s, through the directory's descriptor: the path may be too long for a socket's name. */

@@ -4,9 +4,9 @@
  */
 import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
-import { O_CREAT, O_WRONLY } from "../kernel/constants.ts";
-import { close, open, readTextIfAny, writeAll } from "../kernel/file.ts";
+import { readTextIfAny, replaceFile, statusOf } from "../kernel/file.ts";
 import { poll } from "../kernel/poll.ts";
+import { tryKill } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
 import {
   type ContainerRecord,
@@ -19,6 +19,7 @@ import {
 
 type Cgroup = Pick<ContainerRecord, "cgroupPaths" | "cgroupDriver">;
 
+/** `cgroupPaths`: of the container's cgroups those that this create makes; the others are somebody else's. */
 interface Creating extends Cgroup {
   /** The ctr-bun that is at it, and when it started (as in the record). */
   readonly pid: number;
@@ -33,25 +34,35 @@ function fileOf(root: string, id: string): string {
   return `${stateDirectory(root, id)}/creating.json`;
 }
 
-/** Notes what is about to be made. Not synced: after a crash of the host there is nothing left to take away. */
+/** Those of a container's cgroups that are not there: what a create that begins now makes. */
+export function missingCgroups(cgroupPaths: Cgroup["cgroupPaths"]): Record<string, string> {
+  const missing: Record<string, string> = {};
+  for (const name in cgroupPaths) {
+    const path = cgroupPaths[name];
+    if (path !== undefined && statusOf(path) === undefined) missing[name] = path;
+  }
+  return missing;
+}
+
+/**
+ * Notes what is about to be made, or was. Not synced: after a crash of the host there is nothing left to take away.
+ */
 export function noteCreating(root: string, id: string, { cgroupPaths, cgroupDriver }: Cgroup): void {
   const path = fileOf(root, id);
   const { pid } = process;
   const note: Creating = { pid, started: processStat(pid)?.started ?? "", cgroupPaths, cgroupDriver };
-  const fd = open(path, O_WRONLY | O_CREAT, 0o600);
-  try {
-    writeAll(fd, new TextEncoder().encode(JSON.stringify(note)), path);
-  } finally {
-    close(fd);
-  }
+  replaceFile(path, new TextEncoder().encode(JSON.stringify(note)), 0o600, false);
 }
 
-/** The note; undefined where there is none, or only a part of it (killed while it was written: nothing was made). */
+/** The note; undefined where there is none, or it is damaged. */
 function readNote(root: string, id: string): Creating | undefined {
   const text = readTextIfAny(fileOf(root, id));
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as Creating;
+    const note = JSON.parse(text) as Creating | null;
+    return typeof note?.pid === "number" && typeof note.cgroupPaths === "object" && note.cgroupPaths !== null
+      ? note
+      : undefined;
   } catch {
     return undefined;
   }
@@ -60,6 +71,14 @@ function readNote(root: string, id: string): Creating | undefined {
 function isAtIt(note: Creating): boolean {
   const stat = processStat(note.pid);
   return stat !== undefined && stat.started === note.started && stat.state !== "Z" && stat.state !== "X";
+}
+
+/** Ends the inits that a ctr-bun has started, where no cgroup of their own tells them from others. */
+function killInitsOf(pid: number): void {
+  for (const word of (readTextIfAny(`/proc/${pid}/task/${pid}/children`) ?? "").split(" ")) {
+    const child = Number(word);
+    if (child > 0 && readTextIfAny(`/proc/${child}/comm`)?.trim() === "ctr-init") tryKill(child, SIGKILL);
+  }
 }
 
 /**
@@ -75,7 +94,8 @@ export function removeUnfinished(
 ): ContainerRecord | undefined {
   const note = readNote(root, id);
   if (note !== undefined) {
-    const driver = note.cgroupDriver === undefined ? undefined : registry.get("cgroup", note.cgroupDriver);
+    const hasOwn = note.cgroupDriver !== undefined && Object.keys(note.cgroupPaths).length > 0;
+    const driver = hasOwn ? registry.get("cgroup", note.cgroupDriver) : undefined;
     if (isAtIt(note) && !force) {
       throw fail({
         code: "WRONG_STATE",
@@ -84,7 +104,8 @@ export function removeUnfinished(
       });
     }
     for (let waited = 0; isAtIt(note) && waited < PATIENCE; waited += LOOK_AGAIN) {
-      driver?.killAll(note.cgroupPaths, SIGKILL);
+      if (driver === undefined) killInitsOf(note.pid);
+      else driver.killAll(note.cgroupPaths, SIGKILL);
       poll([], LOOK_AGAIN);
       const record = readRecord(root, id);
       if (record !== undefined) return record;

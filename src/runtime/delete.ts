@@ -30,14 +30,6 @@ export interface DeleteRequest {
   readonly registry: DriverRegistry;
 }
 
-/** Removes the cgroup that a container was given. */
-export function removeContainerCgroup(
-  registry: DriverRegistry,
-  { cgroupPaths, cgroupDriver }: Pick<ContainerRecord, "cgroupPaths" | "cgroupDriver">,
-): void {
-  if (cgroupDriver !== undefined) registry.get("cgroup", cgroupDriver).remove(cgroupPaths);
-}
-
 export async function deleteContainer(request: DeleteRequest): Promise<void> {
   const { root, id, force = false, registry } = request;
   let record = readRecord(root, id);
@@ -83,9 +75,13 @@ export function removeContainer(registry: DriverRegistry, root: string, record: 
     driver.remove(record.cgroupPaths);
   }
   removeState(root, record.id);
-  const { poststop } = record.config.hooks ?? {};
+  runPoststop(record);
+}
+
+/** Runs the poststop hooks of a container of which nothing is left. The failure of one is a warning. */
+export function runPoststop({ id, bundle, config }: Pick<ContainerRecord, "id" | "bundle" | "config">): void {
+  const { poststop } = config.hooks ?? {};
   if (poststop === undefined || poststop.length === 0) return;
-  const { id, bundle, config } = record;
   const state = { id, status: "stopped" as const, pid: 0, bundle, annotations: config.annotations };
   for (const { field, message } of runHooksToTheEnd("poststop", poststop, state)) {
     printError(`ctr-bun: warning: ${field}: ${message}\n`);
