@@ -32,6 +32,8 @@ export interface SpawnRequest {
 const SIGNALS = 64;
 const SIGKILL = 9;
 const SIGSTOP = 19;
+const SIGCHLD = 17;
+const SIG_IGN = 1n;
 const NO_SIGNALS = new Uint8Array(8);
 const ALL_SIGNALS = new Uint8Array(8).fill(0xff);
 
@@ -97,6 +99,7 @@ export function spawn(request: SpawnRequest): number {
       at += 2;
     }
   });
+  hearOfChildren();
   const previous = new Uint8Array(8);
   sys("rt_sigprocmask", SIG_SETMASK, ALL_SIGNALS, previous, 8);
   const pid = spawnTable(table);
@@ -107,6 +110,14 @@ export function spawn(request: SpawnRequest): number {
   if (errno === 0 || keep.length === 0) return pid;
   waitPid(pid);
   throw callError(errno, { syscall: "execveat", message: "cannot start the container's init" });
+}
+
+/** A parent that ignores SIGCHLD, as it may have inherited, never hears how its children end (wait(2)). */
+function hearOfChildren(): void {
+  const action = new Uint8Array(32);
+  const view = viewOf(action);
+  sys("rt_sigaction", SIGCHLD, null, action, 8);
+  if (view.getBigUint64(0, true) === SIG_IGN) sys("rt_sigaction", SIGCHLD, new Uint8Array(32), null, 8);
 }
 
 /** How a process ended. `code` is as shells see it: 128 and the signal's number for a signal. */

@@ -8,6 +8,9 @@ import { sys } from "../kernel/raw.ts";
 import { SIGWINCH } from "../kernel/signal.ts";
 import { relayTerminal } from "./console.ts";
 
+/** Of a process that ended, and somebody else has waited for. */
+const UNKNOWN: Ending = { code: 255, signal: undefined };
+
 /** Waits for the process. `signals` comes from catchSignals(); `master` is the other side of its terminal. */
 export function attend(pid: number, signals: number, master: number | undefined): Ending {
   const pidfd = tryPidfd(pid);
@@ -31,8 +34,7 @@ export function attend(pid: number, signals: number, master: number | undefined)
       }
       relay?.handle(events.slice(2));
       if (pidfd < 0 || events[0] !== 0) {
-        const ending = waitPid(pid, pidfd >= 0);
-        if (ending !== undefined) return ending;
+        return waitPid(pid) ?? UNKNOWN;
       }
     }
   } finally {

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Bundle, CTR_BUN, freshID, makeBundle } from "../support/bundle.ts";
+import { type Bundle, CTR_BUN, freshID, makeBundle, runCommand } from "../support/bundle.ts";
 import { leftAfter } from "../support/left.ts";
 
 let bundle: Bundle;
@@ -111,4 +111,58 @@ test("poststop hooks run after a createRuntime hook that fails", () => {
   expect(code).toBe(1);
   expect(err).toContain("hooks.createRuntime[0]");
   expect(JSON.parse(readFileSync(stopped, "utf8")).status).toBe("stopped");
+});
+
+describe("--preserve-fds", () => {
+  /** Runs the command in a shell, with these redirections. */
+  const shell = (redirections: string, ...args: string[]) =>
+    runCommand([
+      "sh",
+      "-c",
+      `exec "$@" ${redirections}`,
+      "sh",
+      ...[CTR_BUN, "--root", bundle.state, "run", "--bundle", bundle.path, ...args, freshID()],
+    ]);
+
+  test("refuses what is not open, and what is ctr-bun's own", () => {
+    bundle.configure(["cat", "/proc/self/fd/4"]);
+    const gap = shell("4</dev/null", "--preserve-fds", "2");
+    expect(gap.code).toBe(1);
+    expect(gap.err).toContain("--preserve-fds: unable to stat preserved-fd 3: it is ctr-bun's own");
+    const many = shell("", "--preserve-fds", "99");
+    expect(many.code).toBe(1);
+    expect(many.err).toContain("--preserve-fds: unable to stat preserved-fd 3");
+    writeFileSync(join(bundle.path, "text"), "passed on\n");
+    const given = shell(`3</dev/null 4<${bundle.path}/text`, "--preserve-fds", "2");
+    expect(given).toEqual({ code: 0, out: "passed on\n", err: "" });
+  });
+});
+
+test("the end of the program is heard of where SIGCHLD was ignored", () => {
+  const ignoring = (...args: string[]) =>
+    runCommand([
+      "timeout",
+      "-s",
+      "KILL",
+      "20",
+      "sh",
+      "-c",
+      'trap "" CHLD; exec "$@"',
+      "sh",
+      ...[CTR_BUN, "--root", bundle.state, ...args],
+    ]);
+  const [id, kept] = [freshID(), freshID()];
+  bundle.configure(["sh", "-c", "exit 7"]);
+  expect(ignoring("run", "--bundle", bundle.path, id).code).toBe(7);
+  bundle.configure(["/nosuch"]);
+  expect(ignoring("run", "--bundle", bundle.path, id).code).toBe(127);
+  bundle.configure(["sleep", "100"]);
+  try {
+    expect(ignoring("run", "-d", "--bundle", bundle.path, kept).code).toBe(0);
+    expect(ignoring("exec", kept, "sh", "-c", "exit 9").code).toBe(9);
+    const env = bundle.ctr("exec", "-e", "TERM=first", "-e", "TERM=last", kept, "env").out.split("\n");
+    expect(env.filter((line) => line.startsWith("TERM="))).toEqual(["TERM=last"]);
+  } finally {
+    bundle.ctr("delete", "--force", kept);
+  }
 });

@@ -1,7 +1,7 @@
 /** Arguments that create and run share, as runc has them, and the request that comes of them. */
 import { fail } from "../../error.ts";
 import { O_CREAT, O_TRUNC, O_WRONLY } from "../../kernel/constants.ts";
-import { close, open, writeAll } from "../../kernel/file.ts";
+import { close, open, readlink, writeAll } from "../../kernel/file.ts";
 import { isTerminal } from "../../kernel/terminal.ts";
 import type { ContainerRequest } from "../../runtime/prepare.ts";
 import type { StepTime } from "../../runtime/trace.ts";
@@ -23,11 +23,30 @@ export const CREATE_ARGS = {
   "preserve-fds": { type: "string", description: "pass this many descriptors from 3 up to the program" },
 } as const;
 
-/** A count of descriptors, from --preserve-fds. */
+/**
+ * A count of descriptors, from --preserve-fds. To be read before anything is opened: a gap among those that the caller
+ * passes would be filled with a descriptor of ctr-bun's own.
+ */
 export function descriptorCount(text: string | undefined): number {
   if (text === undefined) return 0;
-  if (/^\d{1,5}$/.test(text)) return Number(text);
-  throw fail({ code: "USAGE", field: "--preserve-fds", message: `not a count: ${JSON.stringify(text)}` });
+  if (!/^\d{1,5}$/.test(text))
+    throw fail({ code: "USAGE", field: "--preserve-fds", message: `not a count: ${JSON.stringify(text)}` });
+  const count = Number(text);
+  for (let fd = 3; fd < 3 + count; fd++) needInherited(fd);
+  return count;
+}
+
+/** Refuses a descriptor that is not there, and one of the JavaScript engine's (epoll, eventfd), which filled a gap. */
+function needInherited(fd: number): void {
+  const target = readlink(`/proc/self/fd/${fd}`);
+  if (target !== undefined && !target.startsWith("anon_inode:")) return;
+  throw fail({
+    code: "USAGE",
+    field: "--preserve-fds",
+    // runc's words.
+    message: `unable to stat preserved-fd ${fd}: ${target === undefined ? "it is not open" : `it is ctr-bun's own (${target})`}`,
+    hint: "pass every descriptor from 3 on without a gap, or give a smaller count",
+  });
 }
 
 /** Writes the times to a file, which is made now: a path that cannot be written is an error before anything is made. */
@@ -47,6 +66,7 @@ export function createRequest(
   values: Values<typeof CREATE_ARGS>,
   foreground: boolean,
 ): ContainerRequest {
+  const preserveFds = descriptorCount(values["preserve-fds"]);
   const bundle = bundlePath(values.bundle);
   const config = readBundle(bundle);
   const socket = values["console-socket"];
@@ -76,7 +96,7 @@ export function createRequest(
     config,
     registry: context.registry,
     host: context.host,
-    preserveFds: descriptorCount(values["preserve-fds"]),
+    preserveFds,
     noPivot: values["no-pivot"],
     noNewKeyring: values["no-new-keyring"],
     onWarning: (message) => logWarning(message, context.log),

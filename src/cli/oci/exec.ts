@@ -43,6 +43,13 @@ function parseUser(text: string): { uid: number; gid: number } {
   });
 }
 
+/** Each name once, with the last value that it was given. */
+function mergeEnvironment(base: readonly string[], more: readonly string[]): string[] {
+  const byName = new Map<string, string>();
+  for (const entry of [...base, ...more]) byName.set(entry.split("=", 1)[0] ?? "", entry);
+  return [...byName.values()];
+}
+
 /** The container's own process, changed by the flags. */
 function processFromFlags(base: Process, values: Values<typeof ARGS>): Process {
   if (values.command.length === 0) {
@@ -70,7 +77,7 @@ function processFromFlags(base: Process, values: Values<typeof ARGS>): Process {
   return {
     ...base,
     args: [...values.command],
-    env: [...(base.env ?? []), ...env],
+    env: mergeEnvironment(base.env ?? [], env),
     terminal: values.tty,
     user: gids.length === 0 ? user : { ...user, additionalGids: [...(user.additionalGids ?? []), ...gids] },
     cwd: cwd ?? base.cwd,
@@ -85,6 +92,7 @@ export default defineVerb({
   args: ARGS,
   stopAtPositional: true,
   async run(values, { root, registry, host, log }) {
+    const preserveFds = descriptorCount(values["preserve-fds"]);
     const record = needRecord(root, values.id);
     const file = values.process;
     const base = record.config.process;
@@ -115,7 +123,7 @@ export default defineVerb({
       registry,
       host,
       detach: values.detach,
-      preserveFds: descriptorCount(values["preserve-fds"]),
+      preserveFds,
       ignorePaused: values["ignore-paused"],
       onWarning: (message) => logWarning(message, log),
       ...(terminal === undefined ? {} : { terminal }),
