@@ -78,7 +78,7 @@ export function writeProgram(request: ProgramRequest): MachineProgram {
     if (typeof arg === "number" || typeof arg === "bigint") return arg;
     if (typeof arg === "string") return data.string(arg);
     if ("at" in arg) return place(arg, 0);
-    if ("fd" in arg) return descriptor(arg.fd);
+    if ("fd" in arg) return descriptor(arg.fd) + (arg.plus ?? 0);
     if ("label" in arg) return label(arg.label);
     if ("slot" in arg) throw fail({ code: "INTERNAL", message: `slot ${arg.slot} inside a constant struct` });
     if ("bytes" in arg) {

@@ -13,14 +13,15 @@ import {
   PR_SET_DUMPABLE,
 } from "../kernel/constants.ts";
 import type { LinuxSeccomp, Process } from "../spec/runtime/config.ts";
+import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { checkDirectoryStep, enterDirectoryStep } from "./directory.ts";
 import {
   identitySteps,
   keyringStep,
+  limitSteps,
   noNewPrivilegesSteps,
   refuseUnsupported,
-  rlimitSteps,
   seccompStep,
 } from "./identity.ts";
 import type { PlanFacts } from "./input.ts";
@@ -44,6 +45,8 @@ export interface ExecInput {
   readonly facts: Pick<PlanFacts, "nofile" | "lastCapability">;
   readonly preserveFds: number;
   readonly noNewKeyring: boolean;
+  /** Path to the root of the container's init (/proc/PID/root), where it is not that of its mount namespace. */
+  readonly root: string | undefined;
 }
 
 const JOIN_HINTS = {
@@ -57,7 +60,7 @@ export function makeExecPlan(input: ExecInput): Plan {
   refuseUnsupported(process);
   const warnings: string[] = [];
   const user = (namespaces & CLONE_NEWUSER) !== 0;
-  const steps: Step[] = [...(cgroup?.before ?? []), firstStep(facts.nofile)];
+  const steps: Step[] = [...(cgroup?.before ?? []), firstStep()];
   const score = process.oomScoreAdj;
   if (score !== undefined) {
     steps.push(
@@ -71,22 +74,34 @@ export function makeExecPlan(input: ExecInput): Plan {
     row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]),
     row("setns", [{ fd: "init" }, namespaces]),
   ];
+  if (input.root !== undefined) {
+    // No pivot_root made this root the namespace's own: it is entered as the container's init did.
+    join.push(row("fchdir", [{ fd: "root" }]), row("chroot", ["."]));
+    steps.unshift({
+      on: "host",
+      field: "process",
+      about: "open the container's root",
+      action: { do: "open", as: "root", path: input.root, flags: O_PATH | O_DIRECTORY },
+    });
+  }
   if (user) join.push(row("setresgid", [0, 0, 0]), row("setresuid", [0, 0, 0]));
   steps.push({ on: "init", field: "process", about: "join the container", rows: join, hints: JOIN_HINTS });
   steps.push(cloneStep(CLONE_PARENT, cloneInto));
+  // Others can look at this process from its first moment on: nothing of the host's may be open in it.
+  const begin = [row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: CHILD })];
+  steps.push(closeStep(input.preserveFds, false, begin));
   steps.push({
     on: "init",
     field: "process",
     about: "begin the process in a session of its own",
     rows: [
-      row("setsid", [], { label: CHILD }),
-      row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]),
+      row("setsid", []),
       row("openat", [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { store: ROOT }),
     ],
   });
   steps.push(...consoleSteps(process, false), ...(input.noNewKeyring ? [] : [keyringStep(input.id)]));
-  const limits = rlimitSteps(process, user);
-  for (const step of limits) if (step.on === "init") steps.push(step);
+  const limits = limitSteps(process, user, facts.nofile);
+  steps.push(...limits.early);
   steps.push(enterDirectoryStep(process), ...stdioStep(process));
   const seccomp =
     input.seccomp === undefined
@@ -103,6 +118,7 @@ export function makeExecPlan(input: ExecInput): Plan {
   ];
   const end: InitStep[] = [
     syncStep("created", "process", "wait until ctr-bun has everything in place"),
+    ...limits.last,
     lastStep(process, input.preserveFds),
     executingStep(),
     ...(seccomp !== undefined && late ? [seccompStep(seccomp)] : []),
@@ -115,7 +131,6 @@ export function makeExecPlan(input: ExecInput): Plan {
   steps.push(...after);
   const [wait, ...rest] = end;
   if (wait !== undefined) steps.push(wait);
-  for (const step of limits) if (step.on === "host") steps.push(step);
-  steps.push(...rest);
+  steps.push(...limits.host, ...rest);
   return { steps, cgroupPaths: {}, cgroupDriver: undefined, warnings };
 }

@@ -4,7 +4,7 @@
  */
 import type { SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
-import { capabilityNumber } from "../kernel/capabilities.ts";
+import { CAPABILITIES, capabilityNumber } from "../kernel/capabilities.ts";
 import {
   KEYCTL_JOIN_SESSION_KEYRING,
   LINUX_CAPABILITY_VERSION_3,
@@ -18,8 +18,9 @@ import {
 } from "../kernel/constants.ts";
 import type { Process } from "../spec/runtime/config.ts";
 import { RLIMIT_TYPES } from "../spec/runtime/process.ts";
+import type { PlanFacts } from "./input.ts";
 import { row } from "./rows.ts";
-import type { InitStep, Row, Step } from "./step.ts";
+import type { HostStep, InitStep, Row, Step } from "./step.ts";
 
 /** Set of capability numbers as bits; unknown names are left out with a warning (runc does the same). */
 export function capabilityBits(names: readonly string[] | undefined, warnings: string[]): bigint {
@@ -53,6 +54,50 @@ export function rlimitSteps(process: Process, userNamespace: boolean): Step[] {
       rows: [row("prlimit64", [0, resource, { words: [soft, hard] }, 0])],
     };
   });
+}
+
+/** Limits by when they are set. */
+export interface Limits {
+  /** By the init, while it still may raise them. */
+  readonly early: readonly InitStep[];
+  /** By ctr-bun, at the last wait. */
+  readonly host: readonly HostStep[];
+  /** By the init, right before the program: so few descriptors that the init could not go on with them. */
+  readonly last: readonly InitStep[];
+}
+
+/** Descriptors that the init needs for itself once it has closed what it does not need any more. */
+const OWN_DESCRIPTORS = 64;
+
+/** All limits; `nofile` is the caller's own, which is given back where the config sets none. */
+export function limitSteps(process: Process, userNamespace: boolean, nofile: PlanFacts["nofile"]): Limits {
+  const early: InitStep[] = [];
+  const host: HostStep[] = [];
+  const last: InitStep[] = [];
+  const rlimits = process.rlimits ?? [];
+  if (nofile !== undefined && !rlimits.some(({ type }) => type === "RLIMIT_NOFILE")) {
+    early.push({
+      on: "init",
+      field: "process.rlimits",
+      // JavaScript engines raise the soft limit of their own process.
+      about: "give back the caller's limit of descriptors",
+      rows: [
+        row("prlimit64", [
+          0,
+          RLIMIT_TYPES.indexOf("RLIMIT_NOFILE"),
+          { words: [nofile.soft, nofile.hard] },
+          0,
+        ]),
+      ],
+    });
+  }
+  rlimitSteps(process, userNamespace).forEach((step, index) => {
+    const { type, soft } = rlimits[index] ?? { type: undefined, soft: 0 };
+    if (step.on === "host") host.push(step);
+    else if (type === "RLIMIT_NOFILE" && soft < OWN_DESCRIPTORS) last.push(step);
+    else early.push(step);
+  });
+  return { early, host, last };
 }
 
 /** A session keyring of the container's own, so that the host's keys are out of reach (keyrings(7)). */
@@ -141,17 +186,19 @@ export function identitySteps(process: Process, lastCapability: number, warnings
   });
   const ambient = capabilityBits(capabilities?.ambient, []);
   const raises = [row("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0])];
+  const left: string[] = [];
   for (let number = 0; number <= lastCapability; number++) {
     const bit = 1n << BigInt(number);
     if ((ambient & bit) === 0n) continue;
     // As runc: what is not both permitted and inheritable cannot become ambient.
-    if ((sets.permitted & sets.inheritable & bit) === 0n) {
-      warnings.push(
-        `process.capabilities.ambient: ${number} is neither permitted nor inheritable, and left out`,
-      );
-      continue;
-    }
-    raises.push(row("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0]));
+    if ((sets.permitted & sets.inheritable & bit) === 0n) left.push(CAPABILITIES[number] ?? `${number}`);
+    else raises.push(row("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0]));
+  }
+  // Without any inheritable set nothing was ever meant to become ambient: `spec` itself writes it so.
+  if (left.length > 0 && capabilities?.inheritable !== undefined) {
+    warnings.push(
+      `process.capabilities.ambient: left out, as not inheritable and permitted: ${left.join(", ")}`,
+    );
   }
   steps.push({
     on: "init",

@@ -4,7 +4,14 @@
  * Not here: the root itself (root.ts), cgroup mounts (cgroup-mount.ts), reading options (mount-options.ts).
  */
 import { fail } from "../error.ts";
-import { AT_FDCWD, AT_RECURSIVE, O_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "../kernel/constants.ts";
+import {
+  AT_FDCWD,
+  AT_RECURSIVE,
+  MOUNT_ATTR_RDONLY,
+  O_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from "../kernel/constants.ts";
 import type { Mount } from "../spec/runtime/config.ts";
 import { cgroupMountRows } from "./cgroup-mount.ts";
 import type { MountFact, PlanInput } from "./input.ts";
@@ -56,13 +63,14 @@ function mountStep(
   const field = `mounts[${index}]`;
   const into = mountSlot(index);
   const { destination } = fact;
-  const kernelFs = mount.type === "proc" || mount.type === "sysfs";
   const reach = reachRows({
     path: destination,
     missing: fact.missing,
     file: fact.file,
     into: "destination",
-    strict: kernelFs && !options.bind,
+    // The links on the way were followed beforehand: one that is there now was put there since, or lies in a file system
+    // that this very config mounts. Either could lead into /proc.
+    strict: true,
   });
   const step = (about: string, rows: Row[], hints: Record<string, string>, path = destination): InitStep => ({
     on: "init",
@@ -94,17 +102,43 @@ function mountStep(
     return step(`mount cgroup at ${destination}`, rows, HINTS);
   }
   const type = mount.type ?? "";
-  const rows = options.data.some((option) => option.length > FSCONFIG_MAX)
-    ? [...reach, ...oldMountRows(type, fact.source, options, into, destination)]
-    : [...newMountRows(type, fact.source, options, into), ...reach, moveRow(into, "destination")];
+  const late = isLateReadonly(mount, options)
+    ? { ...options, attributes: { ...options.attributes, set: options.attributes.set & ~MOUNT_ATTR_RDONLY } }
+    : options;
+  const rows = [fact.source, ...options.data].some((option) => option.length > FSCONFIG_MAX)
+    ? [...reach, ...oldMountRows(type, fact.source, late, into, destination)]
+    : [...newMountRows(type, fact.source, late, into), ...reach, moveRow(into, "destination")];
   rows.push(...settle(into, { ...options, attributes: { set: 0, clear: 0 } }));
   return step(`mount ${type} at ${destination}`, rows, HINTS);
+}
+
+/** A read-only tmpfs gets what later mounts and devices need in it before it becomes read-only. */
+function isLateReadonly({ type }: Mount, { attributes, bind, remount }: MountOptions): boolean {
+  return type === "tmpfs" && !bind && !remount && (attributes.set & MOUNT_ATTR_RDONLY) !== 0;
+}
+
+/** Makes each tmpfs read-only that is to be, once everything stands. */
+export function lateReadonlySteps({ config, facts }: PlanInput): InitStep[] {
+  return (config.mounts ?? []).flatMap((mount, index) => {
+    if (!isLateReadonly(mount, parseMountOptions(mount.type, mount.options ?? []))) return [];
+    const destination = facts.mounts[index]?.destination ?? mount.destination;
+    const rows = [attributeRow(mountSlot(index), { set: MOUNT_ATTR_RDONLY, clear: 0 }, false)];
+    return [
+      {
+        on: "init" as const,
+        field: `mounts[${index}]`,
+        about: `make ${destination} read-only`,
+        path: destination,
+        rows,
+      },
+    ];
+  });
 }
 
 const HINTS: Record<string, string> = {
   ENODEV: "this kernel has no such file system: load its module, or change the type",
   ENOENT: "a directory of the destination is missing and could not be made",
-  ELOOP: "the destination in the root file system is a symbolic link; it must be a real directory",
+  ELOOP: "a symbolic link came into the way to the destination; it must be a real directory",
   EROFS: "the destination does not exist and lies in a read-only file system: make it beforehand",
   ENOTDIR: "the destination must be a directory where the source is one, and a file where it is a file",
   EINVAL: "the file system does not know one of the options",

@@ -5,6 +5,7 @@
 import type { CgroupPart, NamespacePart, SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
 import type { Process } from "../spec/runtime/config.ts";
+import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
 import { checkDirectoryStep, enterDirectoryStep, makeDirectorySteps } from "./directory.ts";
@@ -12,14 +13,14 @@ import { hookSteps } from "./hooks.ts";
 import {
   identitySteps,
   keyringStep,
+  limitSteps,
   noNewPrivilegesSteps,
   refuseUnsupported,
-  rlimitSteps,
   seccompStep,
 } from "./identity.ts";
 import type { PlanInput } from "./input.ts";
 import { maskSteps, readonlyPathSteps } from "./masks.ts";
-import { mountSteps } from "./mounts.ts";
+import { lateReadonlySteps, mountSteps } from "./mounts.ts";
 import {
   executeStep,
   executingStep,
@@ -53,18 +54,21 @@ export function makePlan(input: PlanInput): Plan {
   const steps: Step[] = [...cgroup.before, ...namespaces.flatMap(({ part }) => part.before)];
 
   steps.push(...stage0Steps(input, { cgroup, namespaces }));
-  steps.push(...cgroup.atPid, childStep());
+  const close = closeStep(options.preserveFds, options.start === "wait");
+  steps.push(...cgroup.atPid, childStep(), close);
   for (const { part } of namespaces) steps.push(...part.child);
   steps.push(...bindRootSteps(input));
   if (hasMountNamespace(input)) {
     steps.push(...mountSteps(input, cgroup.paths, warnings), ...deviceSteps(input));
   }
-  steps.push(...makeDirectorySteps(process, facts), ...hookSteps(input), ...enterRootSteps(input));
+  steps.push(...makeDirectorySteps(process, facts), ...lateReadonlySteps(input), ...hookSteps(input));
+  steps.push(...enterRootSteps(input));
   steps.push(...consoleSteps(process, hasMountNamespace(input)), ...readonlyRootSteps(input));
   steps.push(...sysctlSteps(input), ...maskSteps(input), ...readonlyPathSteps(input));
+  steps.push(close);
   if (!options.noNewKeyring) steps.push(keyringStep(options.id));
-  const limits = rlimitSteps(process, user);
-  for (const step of limits) if (step.on === "init") steps.push(step);
+  const limits = limitSteps(process, user, facts.nofile);
+  steps.push(...limits.early);
   steps.push(enterDirectoryStep(process), ...stdioStep(process));
   // Without no_new_privs a filter can be loaded only while there still is CAP_SYS_ADMIN.
   const late = process.noNewPrivileges === true;
@@ -74,7 +78,7 @@ export function makePlan(input: PlanInput): Plan {
     ...noNewPrivilegesSteps(process),
   ];
   const created = syncStep("created", "process", "wait until ctr-bun has everything in place");
-  const end = endSteps(input, process, late ? seccomp : undefined);
+  const end = endSteps(input, process, limits.last, late ? seccomp : undefined);
   const lookup = options.start === "wait" ? [lookupStep(process)] : [];
   if (seccomp !== undefined && !late) {
     checkSeccomp(input, seccomp, [...after, created, ...end]);
@@ -83,8 +87,7 @@ export function makePlan(input: PlanInput): Plan {
     if (forbiddenCalls(input, seccomp, lookup).length > 0) lookup.pop();
   }
   steps.push(...after, ...lookup, created);
-  for (const step of limits) if (step.on === "host") steps.push(step);
-  steps.push(...end);
+  steps.push(...limits.host, ...end);
   return {
     steps,
     cgroupPaths: cgroup.paths,
@@ -93,11 +96,16 @@ export function makePlan(input: PlanInput): Plan {
   };
 }
 
-function endSteps(input: PlanInput, process: Process, seccomp: SeccompProgram | undefined): InitStep[] {
+function endSteps(
+  input: PlanInput,
+  process: Process,
+  limits: readonly InitStep[],
+  seccomp: SeccompProgram | undefined,
+): InitStep[] {
   const steps: InitStep[] = [];
   if (input.options.start === "wait") steps.push(waitForStartStep());
   if (input.options.init) steps.push(initStep());
-  steps.push(lastStep(process, input.options.preserveFds), executingStep());
+  steps.push(...limits, lastStep(process, input.options.preserveFds), executingStep());
   if (seccomp !== undefined) steps.push(seccompStep(seccomp));
   steps.push(executeStep(process));
   return steps;

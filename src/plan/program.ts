@@ -104,11 +104,18 @@ export function executingStep(): InitStep {
   };
 }
 
+/** Of variables that are given twice, the last one counts (as in runc): getenv(3) would find the first. */
+function environment(entries: readonly string[]): string[] {
+  const byName = new Map<string, string>();
+  for (const entry of entries) byName.set(entry.split("=", 1)[0] ?? "", entry);
+  return [...byName.values()];
+}
+
 /** execve of the candidates in turn: EACCES is remembered and wins over ENOENT, everything else ends the search. */
 export function executeStep(process: Process): InitStep {
   const files = candidates(process);
   const argv = { words: [...process.args, 0] };
-  const envp = { words: [...(process.env ?? []), 0] };
+  const envp = { words: [...environment(process.env ?? []), 0] };
   const rows: Row[] = [];
   files.forEach((file, index) => {
     const next = `execute ${index + 1}`;

@@ -10,7 +10,8 @@ function argText(arg: Arg): string {
   if (typeof arg === "string") return JSON.stringify(arg);
   if (typeof arg === "bigint") return `0x${arg.toString(16)}`;
   if (typeof arg === "number") return arg > 4095 ? `0x${arg.toString(16)}` : `${arg}`;
-  if ("fd" in arg) return `fd:${arg.fd}`;
+  if ("fd" in arg)
+    return `fd:${arg.fd}${arg.plus === undefined ? "" : arg.plus > 0 ? `+${arg.plus}` : arg.plus}`;
   const offset = "offset" in arg && arg.offset !== undefined ? `+${arg.offset}` : "";
   if ("slot" in arg) return `$${arg.slot.replaceAll(" ", "_")}${offset}`;
   if ("at" in arg) return `&${arg.at.replaceAll(" ", "_")}${offset}`;

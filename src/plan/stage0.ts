@@ -17,25 +17,20 @@ import {
   PR_SET_NAME,
 } from "../kernel/constants.ts";
 import { REPORT, REPORT_SIZE, reportBytes } from "../machine/report.ts";
-import type { PlanFacts, PlanInput } from "./input.ts";
+import type { PlanInput } from "./input.ts";
 import { ORPHANED, row, syncStep } from "./rows.ts";
 import type { InitStep, Row, Step } from "./step.ts";
 
 /** Label of the child's first row. */
 export const CHILD = "child";
-const RLIMIT_NOFILE = 7;
 
 /** The first rows of every program: nothing of ctr-bun's survives an execve, and files get the modes asked for. */
-export function firstStep(nofile: PlanFacts["nofile"]): InitStep {
+export function firstStep(): InitStep {
   const rows: Row[] = [
     row("prctl", [PR_SET_NAME, "ctr-init", 0, 0, 0]),
     row("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC]),
     row("umask", [0]),
   ];
-  if (nofile !== undefined) {
-    // JavaScript engines raise the soft limit of their own process: the caller's is given back.
-    rows.push(row("prlimit64", [0, RLIMIT_NOFILE, { words: [nofile.soft, nofile.hard] }, 0]));
-  }
   return { on: "init", field: "process", about: "start with a clean process", rows, buffers: { word: 8 } };
 }
 
@@ -74,7 +69,7 @@ export function joinCgroup(
 /** All of stage 0, ending in the row from which the child goes on. */
 export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): Step[] {
   const { config, facts } = input;
-  const steps: Step[] = [firstStep(facts.nofile)];
+  const steps: Step[] = [firstStep()];
   const score = config.process?.oomScoreAdj;
   if (score !== undefined) {
     steps.push(

@@ -11,6 +11,8 @@ import type { Hook } from "../spec/runtime/hooks.ts";
  */
 export interface FdArg {
   readonly fd: string;
+  /** Added to its number: for ranges between descriptors (close_range(2)). */
+  readonly plus?: number;
 }
 /** The 8 bytes kept in the named slot, or `offset` bytes into a buffer. */
 export interface SlotArg {

@@ -10,6 +10,7 @@ import {
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
 } from "../kernel/constants.ts";
 import type { PlanInput } from "./input.ts";
 import { parseMountOptions } from "./mount-options.ts";
@@ -70,7 +71,8 @@ export function sysctlSteps(input: PlanInput): InitStep[] {
       ],
     });
   }
-  const resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  // What may be mounted over a part of /proc is no sysctl (CVE-2025-52881).
+  const resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
   for (const [name, value] of entries) {
     const path = sysctlPath(name);
     const field = `linux.sysctl[${JSON.stringify(name)}]`;

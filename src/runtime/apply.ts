@@ -4,6 +4,8 @@
  */
 import type { DriverRegistry, Host } from "../driver.ts";
 import { asCtrError, fail } from "../error.ts";
+import { check } from "../kernel/check.ts";
+import { F_DUPFD_CLOEXEC } from "../kernel/constants.ts";
 import { close } from "../kernel/file.ts";
 import { executableMemfd } from "../kernel/memfd.ts";
 import { viewOf } from "../kernel/memory.ts";

@@ -1,7 +1,6 @@
 /** OCI exec: a further program in a running container. */
 import type { DriverRegistry, Host } from "../driver.ts";
 import { fail } from "../error.ts";
-import { check } from "../kernel/check.ts";
 import {
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
@@ -68,10 +67,14 @@ function foreignNamespaces(pid: number): number {
   return flags;
 }
 
-function needRunning(request: ExecRequest): ContainerRecord {
-  const record = needRecord(request.root, request.id);
+/** Whether the container's root is that of a mount namespace of its own: else it was entered by chroot. */
+function ownRoot({ config }: ContainerRecord): boolean {
+  return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && path === undefined);
+}
+
+function needRunning(request: ExecRequest, record: ContainerRecord, pidfd: number): ContainerRecord {
   const status = statusOfRecord(request.root, record);
-  if (status === "stopped") {
+  if (status === "stopped" || pidfd < 0) {
     throw fail({
       code: "WRONG_STATE",
       message: "cannot exec in a stopped container",
@@ -93,8 +96,22 @@ function needRunning(request: ExecRequest): ContainerRecord {
 
 /** Runs the program; in the foreground until its end, else until it runs (`code` is then 0). */
 export async function execInContainer(request: ExecRequest): Promise<ExitStatus & { readonly pid: number }> {
+  const found = needRecord(request.root, request.id);
+  // Held first and looked at then: whatever has its number later is not entered.
+  const init = tryPidfd(found.pid);
+  try {
+    return await execBeside(request, needRunning(request, found, init), init);
+  } finally {
+    if (init >= 0) close(init);
+  }
+}
+
+async function execBeside(
+  request: ExecRequest,
+  record: ContainerRecord,
+  init: number,
+): Promise<ExitStatus & { readonly pid: number }> {
   const { host, registry, detach = false } = request;
-  const record = needRunning(request);
   const process = withHome(request.process, `/proc/${record.pid}/root`);
   const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
   if (process.terminal === true && request.terminal === undefined) throw noConsole();
@@ -114,13 +131,9 @@ export async function execInContainer(request: ExecRequest): Promise<ExitStatus 
     facts: { nofile: callersLimit(), lastCapability: lastCapability() },
     preserveFds: request.preserveFds ?? 0,
     noNewKeyring: record.noNewKeyring,
+    root: ownRoot(record) ? undefined : `/proc/${record.pid}/root`,
   });
   for (const warning of plan.warnings) request.onWarning?.(warning);
-  const init = check(tryPidfd(record.pid), {
-    syscall: "pidfd_open",
-    message: "cannot reach the container's init",
-    hint: "the container has ended meanwhile",
-  });
   let master: number | undefined;
   let consoleSocket: number | undefined;
   let pid: number;
@@ -151,7 +164,6 @@ export async function execInContainer(request: ExecRequest): Promise<ExitStatus 
     if (master !== undefined) close(master);
     throw error;
   } finally {
-    close(init);
     if (consoleSocket !== undefined) close(consoleSocket);
   }
   if (signals === undefined) {

@@ -53,7 +53,7 @@ test("stage 0 killed before it could say what its child's pid is is an error, an
   };
   const created = syncStep("created", "process", "wait");
   const plan = {
-    steps: [firstStep(undefined), { ...clone, rows }, child, created],
+    steps: [firstStep(), { ...clone, rows }, child, created],
     cgroupPaths: {},
     cgroupDriver: undefined,
     warnings: [],

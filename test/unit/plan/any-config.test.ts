@@ -35,8 +35,8 @@ const NAMED: readonly (readonly [field: RegExp, errnos: readonly string[]])[] = 
   // What the kernel or the image does not have needs no mask; ENOTDIR tells files from directories.
   [/^linux\.maskedPaths/, ["ENOENT", "ENOTDIR"]],
   [/^linux\.readonlyPaths/, ["ENOENT"]],
-  // A kernel without keyrings has none to keep apart.
-  [/^process$/, ["ENOSYS", "EINTR"]],
+  // A kernel without keyrings has none to keep apart; between two neighbouring descriptors there is none to close.
+  [/^process$/, ["ENOSYS", "EINTR", "EINVAL"]],
   // Root may not be allowed into what the user may enter: tried again as the user.
   [/^process\.cwd$/, ["EACCES", "EEXIST"]],
   // Files and directories that are there already: opened, or checked, in the next row.

@@ -208,6 +208,7 @@ const PLANS: Readonly<Record<string, () => Plan>> = {
       facts: planFacts(config),
       preserveFds: 0,
       noNewKeyring: false,
+      root: undefined,
     });
   },
 };

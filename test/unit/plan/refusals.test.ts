@@ -164,6 +164,7 @@ describe("exec refuses", () => {
       facts: planFacts(config),
       preserveFds: 0,
       noNewKeyring: false,
+      root: undefined,
     });
   };
 
