@@ -12,6 +12,7 @@ import {
   CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
+  O_NONBLOCK,
   O_RDONLY,
 } from "../../src/kernel/constants.ts";
 import type { InitStep } from "../../src/plan/step.ts";
@@ -41,7 +42,8 @@ function joinSteps(type: NamespaceType, path: string, field: string): Pick<Names
         on: "host",
         field,
         about: `open ${path}`,
-        action: { do: "open", as: `namespace.${type}`, path, flags: O_RDONLY },
+        // A path to a FIFO does not hold ctr-bun up.
+        action: { do: "open", as: `namespace.${type}`, path, flags: O_RDONLY | O_NONBLOCK },
         hints: { ENOENT: `linux.namespaces names a ${type} namespace that does not exist (any more)` },
       },
     ],

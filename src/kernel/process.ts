@@ -148,6 +148,11 @@ export function tryKill(pid: number, signal: number): number {
   return sys("kill", pid, signal);
 }
 
+/** pidfd_send_signal(2); 0 or -errno. */
+export function trySignal(pidfd: number, signal: number): number {
+  return sys("pidfd_send_signal", pidfd, signal, null, 0);
+}
+
 /** A resource limit of a process (0: our own), as prlimit(2) gives it. */
 export function getLimit(pid: number, resource: number): { soft: bigint; hard: bigint } {
   const limit = new Uint8Array(16);

@@ -35,10 +35,12 @@ function unixAddress(path: string): Uint8Array {
   return address;
 }
 
-/** A listening socket at `path`. For a path that is too long, give `/proc/self/fd/DIRFD/name`. */
+/** A listening socket at `path`, for its owner alone whatever the umask. For a path that is too long, give `/proc/self/fd/DIRFD/name`. */
 export function listenUnix(path: string, backlog = 1): number {
   const address = unixAddress(path);
   const fd = check(sys("socket", AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), { syscall: "socket" });
+  // The socket's mode becomes that of its name (unix_bind_bsd() in net/unix/af_unix.c), without a moment in between.
+  check(sys("fchmod", fd, 0o600), { syscall: "fchmod" });
   const bound = sys("bind", fd, address, address.byteLength);
   const listening = bound < 0 ? bound : sys("listen", fd, backlog);
   if (listening < 0) sys("close", fd);

@@ -1,11 +1,13 @@
 /** Carries out host steps, and remembers what they made so that it can be undone. */
 import type { ActContext, DriverRegistry } from "../driver.ts";
-import { asCtrError } from "../error.ts";
+import { asCtrError, fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
-import { AT_REMOVEDIR } from "../kernel/constants.ts";
+import { AT_REMOVEDIR, NSFS_MAGIC } from "../kernel/constants.ts";
 import { ERRNO, errnoName } from "../kernel/errno.ts";
 import { close, open, tryMkdir, tryUnlink, tryWriteFile } from "../kernel/file.ts";
+import { viewOf } from "../kernel/memory.ts";
 import { trySetLimit } from "../kernel/process.ts";
+import { sys } from "../kernel/raw.ts";
 import type { HostAction, HostStep, IdMapAction } from "../plan/step.ts";
 import type { Hook } from "../spec/runtime/config.ts";
 import { hostFailure } from "./failure.ts";
@@ -55,6 +57,8 @@ function act(action: HostAction, context: HostContext): void {
     }
     case "open":
       context.descriptors[action.as] = open(action.path, action.flags);
+      if (action.as.startsWith("namespace."))
+        needNamespace(context.descriptors[action.as] ?? -1, action.path);
       return;
     case "id-map":
       writeIdMap(action, context.stage0 ?? 0);
@@ -73,6 +77,19 @@ function act(action: HostAction, context: HostContext): void {
       context.registry.get(kind, action.name).act?.(action.call, action.args, actContext);
     }
   }
+}
+
+/** Refuses what is no namespace's file; setns(2) would only say EINVAL, which has other reasons too. */
+function needNamespace(fd: number, path: string): void {
+  const status = new Uint8Array(120);
+  check(sys("fstatfs", fd, status), { syscall: "fstatfs", path });
+  if (viewOf(status).getBigInt64(0, true) === BigInt(NSFS_MAGIC)) return;
+  throw fail({
+    code: "INVALID_CONFIG",
+    message: "not the file of a namespace",
+    path,
+    hint: "give a path like /proc/PID/ns/net, or one that such a file is bind-mounted on",
+  });
 }
 
 /** uid_map and gid_map take the whole map in one write (user_namespaces(7)). */

@@ -1,11 +1,11 @@
 /** OCI delete: cgroup, state and poststop hooks of a stopped container; with force, of any. */
 
 import type { DriverRegistry } from "../driver.ts";
-import { fail } from "../error.ts";
+import { asCtrError, type CtrError, fail } from "../error.ts";
 import { close } from "../kernel/file.ts";
 import { printError } from "../kernel/output.ts";
 import { poll } from "../kernel/poll.ts";
-import { tryKill, tryPidfd } from "../kernel/process.ts";
+import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
 import { removeUnfinished } from "./creating.ts";
 import { runHooksToTheEnd } from "./hooks.ts";
@@ -32,7 +32,7 @@ export interface DeleteRequest {
 
 export async function deleteContainer(request: DeleteRequest): Promise<void> {
   const { root, id, force = false, registry } = request;
-  let record = readRecord(root, id);
+  let record = readOrGiveUp(root, id, force);
   if (record === undefined) {
     // A create that was killed leaves a directory without a record.
     const there = stateExists(root, id);
@@ -49,9 +49,33 @@ export async function deleteContainer(request: DeleteRequest): Promise<void> {
         hint: "kill it first, or give --force",
       });
     }
+    endFrozen(registry, record);
     killInit(record);
   }
   removeContainer(registry, root, record);
+}
+
+/** The record. One that is damaged is, with force, as good as none: the note of its making tells what there is. */
+function readOrGiveUp(root: string, id: string, force: boolean): ContainerRecord | undefined {
+  try {
+    return readRecord(root, id);
+  } catch (thrown) {
+    const error: CtrError = asCtrError(thrown);
+    if (!force || error.code !== "DAMAGED_STATE") throw error;
+    printError(`ctr-bun: warning: ${error.message}: ${error.path}\n`);
+    return undefined;
+  }
+}
+
+/** Kills what stands still in a frozen cgroup: on v1 a process dies only once it is thawed. */
+function endFrozen(registry: DriverRegistry, { cgroupDriver, cgroupPaths }: ContainerRecord): void {
+  if (cgroupDriver === undefined) return;
+  const driver = registry.get("cgroup", cgroupDriver);
+  try {
+    if (driver.isFrozen(cgroupPaths)) driver.killAll(cgroupPaths, SIGKILL);
+  } catch (error) {
+    printError(`ctr-bun: warning: ${asCtrError(error).message}\n`);
+  }
 }
 
 /** Kills a container's init, and with it, where it has a pid namespace, everything; waits for its end. */
@@ -59,7 +83,7 @@ export function killInit(record: ContainerRecord): void {
   const pidfd = tryPidfd(record.pid);
   if (pidfd < 0) return;
   try {
-    if (isAlive(record)) tryKill(record.pid, SIGKILL);
+    if (isAlive(record)) trySignal(pidfd, SIGKILL);
     poll([{ fd: pidfd, events: 1 }], PATIENCE);
   } finally {
     close(pidfd);

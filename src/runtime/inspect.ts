@@ -1,7 +1,9 @@
 /** What containers are doing: the state of one (runtime-spec runtime.md, "State"), and the list of all. */
 
 import type { DriverRegistry } from "../driver.ts";
+import { asCtrError } from "../error.ts";
 import { readTextIfAny, statusOf } from "../kernel/file.ts";
+import { printError } from "../kernel/output.ts";
 import { OCI_VERSION } from "../spec/oci-version.ts";
 import type { State } from "../spec/runtime/state.ts";
 import {
@@ -73,10 +75,18 @@ export function listing(root: string, record: ContainerRecord, registry: DriverR
   };
 }
 
-/** All containers of a root. A directory without a record (a create under way) is left out. */
+/** All containers of a root, but those without a record (a create under way), and damaged ones: those are warned of. */
 export function listContainers(root: string, registry: DriverRegistry): Listing[] {
   return listIDs(root).flatMap((id) => {
-    const record = readRecord(root, id);
-    return record === undefined ? [] : [listing(root, record, registry)];
+    try {
+      const record = readRecord(root, id);
+      return record === undefined ? [] : [listing(root, record, registry)];
+    } catch (thrown) {
+      const error = asCtrError(thrown);
+      printError(
+        `ctr-bun: warning: ${id}: ${error.message}${error.path === undefined ? "" : `: ${error.path}`}\n`,
+      );
+      return [];
+    }
   });
 }

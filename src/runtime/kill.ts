@@ -2,7 +2,8 @@
 import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
-import { tryKill } from "../kernel/process.ts";
+import { close } from "../kernel/file.ts";
+import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { needRecord, statusOfRecord } from "./state.ts";
 
 export interface KillRequest {
@@ -19,8 +20,15 @@ export function killContainer({ root, id, signal, all, registry }: KillRequest):
     registry.get("cgroup", record.cgroupDriver).killAll(record.cgroupPaths, signal);
     return;
   }
-  if (statusOfRecord(root, record) === "stopped") {
-    throw fail({ code: "WRONG_STATE", message: "container not running", hint: `${id} has stopped` });
+  // Held first and looked at then: it is the container's process that gets the signal, or nobody.
+  const pidfd = tryPidfd(record.pid);
+  try {
+    if (pidfd < 0 || statusOfRecord(root, record) === "stopped") {
+      throw fail({ code: "WRONG_STATE", message: "container not running", hint: `${id} has stopped` });
+    }
+    const message = `cannot signal container ${id}`;
+    check(trySignal(pidfd, signal), { syscall: "pidfd_send_signal", message });
+  } finally {
+    if (pidfd >= 0) close(pidfd);
   }
-  check(tryKill(record.pid, signal), { syscall: "kill", message: `cannot signal container ${id}` });
 }

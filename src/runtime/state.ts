@@ -10,6 +10,7 @@ import { ERRNO } from "../kernel/errno.ts";
 import {
   listDirectory,
   mkdirAll,
+  readlink,
   readTextIfAny,
   removeTree,
   replaceFile,
@@ -46,9 +47,13 @@ export interface ContainerRecord {
 
 export type ContainerStatus = "creating" | "created" | "running" | "paused" | "stopped";
 
+function isID(id: string): boolean {
+  return id.length >= 1 && id.length <= 1024 && /^[\w+.-]+$/.test(id) && id !== "." && id !== "..";
+}
+
 /** Refuses what is no container ID (as runc: letters, digits, `_`, `+`, `-`, `.`). */
 export function checkID(id: string): void {
-  if (id.length >= 1 && id.length <= 1024 && /^[\w+.-]+$/.test(id) && id !== "." && id !== "..") return;
+  if (isID(id)) return;
   throw fail({
     code: "INVALID_ID",
     message: `invalid container id ${JSON.stringify(id)}`,
@@ -65,10 +70,10 @@ export function stateDirectory(root: string, id: string): string {
 /** Makes a new container's directory; an ID that is taken is an error. */
 export function claimID(root: string, id: string): string {
   const directory = stateDirectory(root, id);
-  let made = tryMkdir(directory, 0o711);
+  let made = tryMkdir(directory, 0o700);
   if (made === -ERRNO.ENOENT) {
     mkdirAll(root, 0o700);
-    made = tryMkdir(directory, 0o711);
+    made = tryMkdir(directory, 0o700);
   }
   if (made === -ERRNO.EEXIST) {
     throw fail({
@@ -92,11 +97,30 @@ export function readRecord(root: string, id: string): ContainerRecord | undefine
   const path = `${stateDirectory(root, id)}/state.json`;
   const text = readTextIfAny(path);
   if (text === undefined) return undefined;
-  const value = readJson(text) as ContainerRecord;
-  if (value.version !== 1 || value.id !== id) {
-    throw fail({ code: "DAMAGED_STATE", message: "not a state of this version of ctr-bun", path });
+  const value = parse(text);
+  if (isRecord(value) && value.id === id) return value;
+  throw fail({
+    code: "DAMAGED_STATE",
+    message: "not a state of this version of ctr-bun",
+    path,
+    hint: `\`delete --force ${id}\` takes away what is left`,
+  });
+}
+
+function parse(text: string): unknown {
+  try {
+    return readJson(text);
+  } catch {
+    return undefined;
   }
-  return value;
+}
+
+/** Whether it has what every verb relies on. */
+function isRecord(value: unknown): value is ContainerRecord {
+  if (typeof value !== "object" || value === null) return false;
+  const { version, pid, config, cgroupPaths } = value as Partial<ContainerRecord>;
+  const objects = [config, cgroupPaths].every((each) => typeof each === "object" && each !== null);
+  return version === 1 && typeof pid === "number" && pid > 0 && objects;
 }
 
 /** As {@link readRecord}; a container that is not there is an error in runc's words. */
@@ -125,12 +149,14 @@ export function stateExists(root: string, id: string): boolean {
   return statusOf(stateDirectory(root, id)) !== undefined;
 }
 
-/** IDs below a root, sorted. */
+/** IDs below a root, sorted. What is no ID is not a container's. */
 export function listIDs(root: string): string[] {
   const fd = tryOpen(root, O_RDONLY | O_DIRECTORY);
   if (fd === -ERRNO.ENOENT) return [];
   check(fd, { syscall: "openat", path: root });
-  return withFd(fd, (directory) => listDirectory(directory).map(({ name }) => name)).sort();
+  return withFd(fd, (directory) => listDirectory(directory).map(({ name }) => name))
+    .filter(isID)
+    .sort();
 }
 
 /** Start time and state letter of a process (proc_pid_stat(5)); undefined where there is none. */
@@ -156,5 +182,16 @@ export function startSocket(root: string, id: string): string {
 /** `created`, `running` or `stopped`; whether it is paused only its cgroup tells. */
 export function statusOfRecord(root: string, record: ContainerRecord): ContainerStatus {
   if (!isAlive(record)) return "stopped";
-  return statusOf(startSocket(root, record.id)) === undefined ? "running" : "created";
+  return statusOf(startSocket(root, record.id)) !== undefined && isStillInit(record.pid)
+    ? "created"
+    : "running";
+}
+
+/**
+ * Whether a process executes the init, not its program: a start that was killed in between leaves the socket behind.
+ * Where that cannot be told, the socket counts.
+ */
+function isStillInit(pid: number): boolean {
+  const executable = readlink(`/proc/${pid}/exe`);
+  return executable === undefined || executable.startsWith("/memfd:init");
 }

@@ -2,10 +2,18 @@
 // spins or hangs, and what is damaged can be taken away.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type Bundle, CTR_BUN, freshID, makeBundle, runCommand } from "../support/bundle.ts";
-import { leftAfter } from "../support/left.ts";
+import { leftAfter, leftOf } from "../support/left.ts";
 
 let bundle: Bundle;
 beforeAll(() => {
@@ -164,5 +172,88 @@ test("the end of the program is heard of where SIGCHLD was ignored", () => {
     expect(env.filter((line) => line.startsWith("TERM="))).toEqual(["TERM=last"]);
   } finally {
     bundle.ctr("delete", "--force", kept);
+  }
+});
+
+test("a frozen container is deleted with force, at once", () => {
+  const id = freshID();
+  bundle.configure(["sleep", "100"]);
+  expect(bundle.ctr("run", "-d", "--bundle", bundle.path, id).code).toBe(0);
+  const [v1, v2] = [`freezer/ctr-bun/${id}/freezer.state`, `ctr-bun/${id}/cgroup.freeze`].map((name) =>
+    join(CGROUPS, name),
+  );
+  if (v1 !== undefined && existsSync(v1)) writeFileSync(v1, "FROZEN");
+  else writeFileSync(v2 ?? "", "1");
+  expect(status(id)).toBe("paused");
+  const began = performance.now();
+  expect(bundle.ctr("delete", "--force", id)).toEqual({ code: 0, out: "", err: "" });
+  expect(performance.now() - began).toBeLessThan(3000);
+});
+
+test("a container whose start was killed before it took the socket away is running", () => {
+  const id = freshID();
+  bundle.configure(["sleep", "100"]);
+  expect(bundle.ctr("create", "--bundle", bundle.path, id).code).toBe(0);
+  const [directory, socket] = [join(bundle.state, id), join(bundle.state, id, "s")];
+  try {
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    expect(statSync(socket).mode & 0o777).toBe(0o600);
+    expect(status(id)).toBe("created");
+    expect(bundle.ctr("start", id).code).toBe(0);
+    writeFileSync(socket, "");
+    expect(status(id)).toBe("running");
+    expect(bundle.ctr("delete", id).err).toContain("that is not stopped: running");
+    expect(bundle.ctr("kill", id, "0").code).toBe(0);
+    expect(status(id)).toBe("running");
+  } finally {
+    bundle.ctr("delete", "--force", id);
+  }
+});
+
+describe("a state root with something else in it", () => {
+  test("is listed without it", () => {
+    const id = freshID();
+    bundle.configure(["sleep", "100"]);
+    expect(bundle.ctr("run", "-d", "--bundle", bundle.path, id).code).toBe(0);
+    const folder = join(bundle.state, "a b");
+    mkdirSync(folder);
+    try {
+      expect(bundle.ctr("list", "-q")).toEqual({ code: 0, out: `${id}\n`, err: "" });
+    } finally {
+      rmdirSync(folder);
+      bundle.ctr("delete", "--force", id);
+    }
+  });
+
+  test("a damaged state is said to be, and deleted with force", () => {
+    for (const text of ["{", "null", '{"version":1}', ""]) {
+      const id = freshID();
+      bundle.configure(["sleep", "100"]);
+      expect(bundle.ctr("create", "--bundle", bundle.path, id).code).toBe(0);
+      const file = join(bundle.state, id, "state.json");
+      writeFileSync(file, text);
+      const { code, out, err } = bundle.ctr("list", "-q");
+      expect({ code, out }).toEqual({ code: 0, out: "" });
+      expect(err).toContain(file);
+      const refused = bundle.ctr("delete", id);
+      expect(refused.code).toBe(1);
+      expect(refused.err).toContain("not a state of this version of ctr-bun");
+      expect(refused.err).toContain(file);
+      expect(bundle.ctr("delete", "--force", id).code).toBe(0);
+      expect(leftOf(bundle, id)).toEqual([]);
+    }
+  });
+});
+
+test("a namespace's path that is a FIFO, or another file, is an error", () => {
+  const fifo = join(bundle.path, "fifo");
+  expect(runCommand(["mkfifo", fifo]).code).toBe(0);
+  for (const path of [fifo, "/dev/null"]) {
+    const { code, err } = bundle.run(["true"], ({ linux }) => {
+      linux.namespaces = linux.namespaces.map((each) => (each.type === "network" ? { ...each, path } : each));
+    });
+    expect(code).toBe(1);
+    expect(err).toContain("linux.namespaces[1]: not the file of a namespace");
+    expect(err).toContain(path);
   }
 });

@@ -13,7 +13,8 @@ export default defineVerb({
     signal: { type: "positional", required: false, description: "name or number" },
   },
   async run({ id, signal, all }, { root, registry }) {
-    const number = signal === undefined ? SIGTERM : signalNumber(signal);
+    // 0 only asks whether there is somebody to signal (kill(2)).
+    const number = signal === undefined ? SIGTERM : signal === "0" ? 0 : signalNumber(signal);
     if (number === undefined) {
       throw fail({ code: "USAGE", field: "SIGNAL", message: `unknown signal ${JSON.stringify(signal)}` });
     }
