@@ -113,7 +113,7 @@ export function spawn(request: SpawnRequest): number {
 }
 
 /** A parent that ignores SIGCHLD, as it may have inherited, never hears how its children end (wait(2)). */
-function hearOfChildren(): void {
+export function hearOfChildren(): void {
   const action = new Uint8Array(32);
   const view = viewOf(action);
   sys("rt_sigaction", SIGCHLD, null, action, 8);

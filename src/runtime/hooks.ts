@@ -1,8 +1,10 @@
 /** Runs hooks in the runtime namespace: state JSON on stdin, their own time-outs (runtime-spec config.md, "Hooks"). */
 import { asCtrError, type CtrError, fail } from "../error.ts";
+import { SIGNALS } from "../kernel/signal.ts";
 import { OCI_VERSION } from "../spec/oci-version.ts";
 import type { Hook } from "../spec/runtime/config.ts";
 import type { Status } from "../spec/runtime/state.ts";
+import { type HookEnding, runHookProcess } from "./hook-process.ts";
 
 /** The state that hooks get. */
 export interface HookState {
@@ -34,30 +36,24 @@ export function runHooks(name: string, hooks: readonly Hook[], state: HookState)
 
 function runHook(field: string, hook: Hook, state: HookState): void {
   const input = new TextEncoder().encode(JSON.stringify({ ociVersion: OCI_VERSION, ...state }));
-  const [argv0 = hook.path, ...args] = hook.args ?? [];
   const env = Object.fromEntries((hook.env ?? []).map((entry) => splitEnv(entry)));
-  let result: ReturnType<typeof Bun.spawnSync>;
+  let result: HookEnding;
   try {
-    result = Bun.spawnSync([hook.path, ...args], {
-      argv0,
-      env,
-      cwd: state.bundle,
-      stdin: input,
-      stdout: "ignore",
-      stderr: "pipe",
-      ...(hook.timeout === undefined ? {} : { timeout: hook.timeout * 1000, killSignal: "SIGKILL" }),
-    });
+    const { path, args, timeout } = hook;
+    const argv = args === undefined || args.length === 0 ? [path] : args;
+    result = runHookProcess({ path, argv, env, cwd: state.bundle, input, timeout });
   } catch (cause) {
     const message = `cannot run the hook: ${cause instanceof Error ? cause.message : String(cause)}`;
     throw fail({ code: "HOOK", field: `${field}.path`, message, path: hook.path, cause });
   }
-  if (result.success) return;
-  const said = result.stderr === undefined ? "" : new TextDecoder().decode(result.stderr).trim().slice(-400);
-  const how = result.exitedDueToTimeout
+  const { ending, timedOut } = result;
+  if (ending?.code === 0 && !timedOut) return;
+  const said = result.said.trim().slice(-400);
+  const how = timedOut
     ? `timed out after ${hook.timeout} s`
-    : result.signalCode === undefined || result.signalCode === null
-      ? `ended with ${result.exitCode}`
-      : `was killed by ${result.signalCode}`;
+    : ending?.signal === undefined
+      ? `ended with ${ending?.code ?? "an unknown status"}`
+      : `was killed by SIG${SIGNALS[ending.signal] ?? ending.signal}`;
   throw fail({
     code: "HOOK",
     field,

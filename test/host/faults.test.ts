@@ -257,3 +257,16 @@ test("a namespace's path that is a FIFO, or another file, is an error", () => {
     expect(err).toContain(path);
   }
 });
+
+test("a hook may write to stderr without end: the last of it is told, and what it leaves running is not waited for", () => {
+  const flood = "yes first | head -c 200000000 >&2; sleep 5 & echo last >&2; exit 3";
+  const began = performance.now();
+  const { code, err } = bundle.run(["true"], (config) => {
+    config.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", flood] }] };
+  });
+  expect(code).toBe(1);
+  expect(err).toContain("hooks.createRuntime[0]: the hook ended with 3: ");
+  expect(err).toContain("last (");
+  expect(err.length).toBeLessThan(1000);
+  expect(performance.now() - began).toBeLessThan(4500);
+});
