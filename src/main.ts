@@ -3,7 +3,8 @@
  * imported here, and the OCI path loads nothing of the engine.
  */
 
-import { statusOf } from "./kernel/file.ts";
+import { AT_FDCWD } from "./kernel/constants.ts";
+import { cString } from "./kernel/memory.ts";
 import { print } from "./kernel/output.ts";
 import { sys } from "./kernel/raw.ts";
 import { OCI_ROOT } from "./runtime/state.ts";
@@ -27,7 +28,25 @@ export function isOciLevel(argv0: string, argv: readonly string[]): boolean {
   if (OCI_VERBS.has(first)) return true;
   const rest = argv.slice(at + 1);
   if (first === "run") return bundleGiven(rest);
-  return SHARED_VERBS.has(first) && rest.some(isOciContainer);
+  return SHARED_VERBS.has(first) && isOciContainer(firstArgument(rest));
+}
+
+/** Flags of the shared verbs, at either level, that take a value of their own. */
+const SHARED_VALUES = new Set(
+  "-p --process --console-socket --pid-file -u --user -g --additional-gids --cwd -w --workdir -e --env --env-file -c --cap --preserve-fds -s --signal --detach-keys".split(
+    " ",
+  ),
+);
+
+/** The first word that is neither a flag nor a flag's value: the container. */
+function firstArgument(argv: readonly string[]): string {
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? "";
+    if (word === "--") return argv[at + 1] ?? "";
+    if (!word.startsWith("-")) return word;
+    if (SHARED_VALUES.has(word)) at++;
+  }
+  return "";
 }
 
 /** Flags of the OCI level's run that take a value of their own. */
@@ -48,7 +67,8 @@ function bundleGiven(argv: readonly string[]): boolean {
 /** Whether the OCI level has a container by that name. */
 function isOciContainer(id: string): boolean {
   if (!/^\w[\w+.-]*$/.test(id)) return false;
-  return statusOf(`${OCI_ROOT}/${id}`) !== undefined;
+  // Whoever may not look there has no container there either.
+  return sys("faccessat2", AT_FDCWD, cString(`${OCI_ROOT}/${id}`), 0, 0) === 0;
 }
 
 async function main(): Promise<number> {

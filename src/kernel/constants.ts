@@ -8,7 +8,6 @@ export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
 export const AT_SYMLINK_FOLLOW = 0x400;
-export const AT_NO_AUTOMOUNT = 0x800;
 export const AT_EMPTY_PATH = 0x1000;
 export const AT_RECURSIVE = 0x8000;
 export const AT_EACCESS = 0x200;
@@ -64,54 +63,36 @@ export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
-export const MS_SYNCHRONOUS = 16;
 export const MS_REMOUNT = 32;
-export const MS_MANDLOCK = 64;
-export const MS_DIRSYNC = 128;
-export const MS_NOSYMFOLLOW = 256;
-export const MS_NOATIME = 1024;
-export const MS_NODIRATIME = 2048;
 export const MS_BIND = 4096;
 export const MS_MOVE = 8192;
 export const MS_REC = 16384;
-export const MS_SILENT = 32768;
 export const MS_UNBINDABLE = 1 << 17;
 export const MS_PRIVATE = 1 << 18;
 export const MS_SLAVE = 1 << 19;
 export const MS_SHARED = 1 << 20;
-export const MS_RELATIME = 1 << 21;
-export const MS_I_VERSION = 1 << 23;
-export const MS_STRICTATIME = 1 << 24;
-export const MS_LAZYTIME = 1 << 25;
-export const MNT_FORCE = 1;
 export const MNT_DETACH = 2;
 export const UMOUNT_NOFOLLOW = 8;
 export const OPEN_TREE_CLONE = 1;
 export const OPEN_TREE_CLOEXEC = 0o2000000;
 export const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
 export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
-export const MOVE_MOUNT_BENEATH = 0x200;
 export const FSOPEN_CLOEXEC = 1;
 export const FSMOUNT_CLOEXEC = 1;
 export const FSCONFIG_SET_FLAG = 0;
 export const FSCONFIG_SET_STRING = 1;
-export const FSCONFIG_SET_FD = 5;
 export const FSCONFIG_CMD_CREATE = 6;
 export const MOUNT_ATTR_RDONLY = 0x01;
 export const MOUNT_ATTR_NOSUID = 0x02;
 export const MOUNT_ATTR_NODEV = 0x04;
 export const MOUNT_ATTR_NOEXEC = 0x08;
 export const MOUNT_ATTR__ATIME = 0x70;
-export const MOUNT_ATTR_RELATIME = 0;
 export const MOUNT_ATTR_NOATIME = 0x10;
 export const MOUNT_ATTR_STRICTATIME = 0x20;
 export const MOUNT_ATTR_NODIRATIME = 0x80;
-export const MOUNT_ATTR_IDMAP = 0x100000;
 export const MOUNT_ATTR_NOSYMFOLLOW = 0x200000;
 
 // include/uapi/linux/sched.h
-export const CLONE_VM = 0x100;
-export const CLONE_PIDFD = 0x1000;
 export const CLONE_PARENT = 0x8000;
 export const CLONE_NEWTIME = 0x80;
 export const CLONE_NEWNS = 0x20000;
@@ -127,19 +108,14 @@ export const CLONE_INTO_CGROUP = 0x200000000;
 // include/uapi/linux/memfd.h
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
-export const MFD_NOEXEC_SEAL = 8;
 export const MFD_EXEC = 16;
 
 // include/uapi/linux/prctl.h, securebits.h
-export const PR_SET_PDEATHSIG = 1;
-export const PR_GET_DUMPABLE = 3;
 export const PR_SET_DUMPABLE = 4;
 export const PR_SET_KEEPCAPS = 8;
 export const PR_SET_NAME = 15;
 export const PR_CAPBSET_READ = 23;
 export const PR_CAPBSET_DROP = 24;
-export const PR_SET_SECUREBITS = 28;
-export const PR_SET_CHILD_SUBREAPER = 36;
 export const PR_SET_NO_NEW_PRIVS = 38;
 export const PR_CAP_AMBIENT = 47;
 export const PR_CAP_AMBIENT_RAISE = 2;
@@ -148,24 +124,16 @@ export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 
 // include/uapi/asm-generic/socket.h, linux/socket.h, linux/net.h
 export const AF_UNIX = 1;
-export const AF_INET = 2;
-export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_SEQPACKET = 5;
-export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
-export const SO_PEERCRED = 17;
-export const SO_SNDBUF = 7;
 export const SCM_RIGHTS = 1;
-export const MSG_PEEK = 2;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
-export const MSG_CTRUNC = 8;
 // include/uapi/linux/sockios.h, if.h
-export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
 export const IFF_RUNNING = 0x40;
@@ -178,7 +146,6 @@ export const TIOCSPGRP = 0x5410;
 export const TIOCGWINSZ = 0x5413;
 export const TIOCSWINSZ = 0x5414;
 export const TIOCSPTLCK = 0x40045431;
-export const TIOCGPTN = 0x80045430;
 export const TIOCGPTPEER = 0x5441;
 
 // include/uapi/asm-generic/poll.h
@@ -186,53 +153,30 @@ export const POLLIN = 1;
 export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLHUP = 16;
-export const POLLNVAL = 32;
 
 // include/uapi/linux/wait.h
 export const WNOHANG = 1;
-export const WEXITED = 4;
-export const WALL = 0x40000000;
-export const P_PID = 1;
-export const P_PIDFD = 3;
 
 // asm-generic/signal.h
-export const SIG_BLOCK = 0;
-export const SIG_UNBLOCK = 1;
 export const SIG_SETMASK = 2;
-export const SFD_CLOEXEC = 0o2000000;
-export const SFD_NONBLOCK = 0o4000;
 
 // include/uapi/linux/magic.h
 export const PROC_SUPER_MAGIC = 0x9fa0;
-export const SYSFS_MAGIC = 0x62656572;
-export const TMPFS_MAGIC = 0x01021994;
 export const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
-export const CGROUP_SUPER_MAGIC = 0x27e0eb;
-export const CGROUP2_SUPER_MAGIC = 0x63677270;
-export const DEVPTS_SUPER_MAGIC = 0x1cd1;
 export const NSFS_MAGIC = 0x6e736673;
 
 // include/uapi/linux/nsfs.h
 export const NS_GET_USERNS = 0xb701;
-export const NS_GET_NSTYPE = 0xb703;
 
 // include/uapi/linux/keyctl.h
 export const KEYCTL_JOIN_SESSION_KEYRING = 1;
-export const KEYCTL_SETPERM = 5;
-export const KEYCTL_DESCRIBE = 6;
 
 // include/uapi/linux/seccomp.h
 export const SECCOMP_SET_MODE_FILTER = 1;
 export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
 
-// include/uapi/linux/xattr.h
-export const XATTR_CREATE = 1;
 // linux/falloc.h, flock
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
-export const LOCK_UN = 8;
-export const RENAME_NOREPLACE = 1;
-export const RENAME_EXCHANGE = 2;
 export const SEEK_SET = 0;
-export const SEEK_END = 2;

@@ -9,7 +9,6 @@ import {
   CLOSE_RANGE_CLOEXEC,
   F_DUPFD_CLOEXEC,
   F_SETFD,
-  FD_CLOEXEC,
   SIG_SETMASK,
   WNOHANG,
 } from "./constants.ts";
@@ -168,9 +167,4 @@ export function trySetLimit(pid: number, resource: number, soft: bigint, hard: b
   view.setBigUint64(0, soft, true);
   view.setBigUint64(8, hard, true);
   return sys("prlimit64", pid, resource, limit, null);
-}
-
-/** Sets or clears close-on-exec. */
-export function setCloexec(fd: number, on: boolean): void {
-  check(sys("fcntl", fd, F_SETFD, on ? FD_CLOEXEC : 0), { syscall: "fcntl" });
 }

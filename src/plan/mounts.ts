@@ -146,6 +146,7 @@ const HINTS: Record<string, string> = {
 const BIND_HINTS: Record<string, string> = {
   ...HINTS,
   ENOENT: "the source of the bind mount must exist",
+  EINVAL: "a directory is bound onto a directory, a file onto a file: one of the two is of the other kind",
   EACCES: "the source must be reachable for the root of the container's user namespace",
 };
 

@@ -8,8 +8,6 @@ export const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
 export const OCI_CONFIG = "application/vnd.oci.image.config.v1+json";
 export const OCI_DESCRIPTOR = "application/vnd.oci.descriptor.v1+json";
 export const OCI_LAYOUT_HEADER = "application/vnd.oci.layout.header.v1+json";
-/** The empty descriptor of artifacts: the two bytes `{}`. */
-export const OCI_EMPTY = "application/vnd.oci.empty.v1+json";
 
 export const OCI_LAYER_TAR = "application/vnd.oci.image.layer.v1.tar";
 export const OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip";
