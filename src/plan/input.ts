@@ -33,6 +33,8 @@ export interface PlanFacts {
   readonly cwd: Pick<MountFact, "destination" | "missing"> | undefined;
   /** RLIMIT_NOFILE as the caller had it, where ctr-bun's own differs. */
   readonly nofile: { readonly soft: bigint; readonly hard: bigint } | undefined;
+  /** Where whole procfs and sysfs file systems are mounted outside of the root; looked up for --no-pivot alone. */
+  readonly kernelMounts?: readonly string[];
   /** Highest capability that the kernel knows. */
   readonly lastCapability: number;
   /** Types of joined namespaces that belong to the joined user namespace: they are joined after it. */

@@ -11,6 +11,7 @@ import {
   MOVE_MOUNT_F_EMPTY_PATH,
   MS_MOVE,
   MS_PRIVATE,
+  MS_RDONLY,
   MS_REC,
   MS_SHARED,
   MS_SLAVE,
@@ -90,6 +91,26 @@ export function bindRootSteps(input: PlanInput): InitStep[] {
   ];
 }
 
+/**
+ * Without pivot_root the old root stays below the new one, and a whole procfs or sysfs in it would let a user namespace
+ * inside mount one of its own without what covers ours. It is unmounted, or, where it is locked, covered.
+ */
+function coverStep(path: string, index: number): InitStep {
+  const done = `covered ${index}`;
+  const locked = `locked ${index}`;
+  return {
+    on: "init",
+    field: "root.path",
+    about: `hide ${path} of the old root`,
+    path,
+    rows: [
+      row("umount2", [path, MNT_DETACH], { allow: "EINVAL", onError: locked, onZero: done }),
+      row("mount", ["none", path, "tmpfs", MS_RDONLY, "size=0k,nr_inodes=2"], { label: locked }),
+      row("getpid", [], { label: done }),
+    ],
+  };
+}
+
 /** Enters the root and lets go of the old one. */
 export function enterRootSteps(input: PlanInput): InitStep[] {
   const step = (about: string, rows: InitStep["rows"], hints: Record<string, string> = {}): InitStep => ({
@@ -111,6 +132,7 @@ export function enterRootSteps(input: PlanInput): InitStep[] {
   const steps: InitStep[] = [];
   if (input.options.noPivot) {
     steps.push(
+      ...(input.facts.kernelMounts ?? []).map(coverStep),
       step("enter the root by moving it over /", [
         row("fchdir", [slot(ROOT)]),
         row("mount", [".", "/", "", MS_MOVE, 0]),

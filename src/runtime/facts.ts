@@ -14,7 +14,7 @@ import {
   S_IFDIR,
 } from "../kernel/constants.ts";
 import { ERRNO } from "../kernel/errno.ts";
-import { close, statusOf, tryOpen, withFd } from "../kernel/file.ts";
+import { close, readText, statusOf, tryOpen, withFd } from "../kernel/file.ts";
 import { cString, textOf, viewOf } from "../kernel/memory.ts";
 import { getLimit } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
@@ -207,4 +207,20 @@ export function lookUp(config: RuntimeConfig, bundle: string): PlanFacts {
   } finally {
     for (const { fd } of layers) if (fd !== undefined) close(fd);
   }
+}
+
+/** Mount points of whole procfs and sysfs file systems outside of a root, the last mounted first (mountinfo). */
+export function kernelMounts(rootfs: string): string[] {
+  const points: string[] = [];
+  for (const line of readText("/proc/self/mountinfo").split("\n")) {
+    const [before = "", after = ""] = line.split(" - ", 2);
+    const [, , , root, point = ""] = before.split(" ");
+    const type = after.split(" ", 1)[0];
+    if (root !== "/" || (type !== "proc" && type !== "sysfs")) continue;
+    const path = point.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    );
+    if (!`${path}/`.startsWith(`${rootfs}/`)) points.unshift(path);
+  }
+  return points;
 }

@@ -6,7 +6,7 @@ import { makePlan } from "../plan/plan.ts";
 import type { Plan } from "../plan/step.ts";
 import type { RuntimeConfig } from "../spec/runtime/config.ts";
 import { withCustoms } from "./customs.ts";
-import { lookUp } from "./facts.ts";
+import { kernelMounts, lookUp } from "./facts.ts";
 import type { StepTime } from "./trace.ts";
 
 /** A container to be made. */
@@ -58,7 +58,8 @@ export function prepare(
 ): { plan: Plan; facts: PlanFacts } {
   const { config, host, registry, bundle, id } = request;
   needKernel(host);
-  const facts = lookUp(config, bundle);
+  const found = lookUp(config, bundle);
+  const facts = request.noPivot === true ? { ...found, kernelMounts: kernelMounts(found.rootfs) } : found;
   const options: PlanOptions = {
     id,
     start,

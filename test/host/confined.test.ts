@@ -133,3 +133,17 @@ test("the program's limit of descriptors is not the init's: many mounts, or hard
   expect(bundle.ctr("start", id)).toMatchObject({ code: 0, err: "" });
   bundle.ctr("delete", "--force", id);
 });
+
+test("--no-pivot leaves no procfs or sysfs of the old root to be seen", () => {
+  bundle.configure(
+    sh(
+      "ls / | tr '\\n' ' '; grep -c ' - proc ' /proc/self/mountinfo; grep -c ' - sysfs ' /proc/self/mountinfo",
+    ),
+    (config) => {
+      config.linux.readonlyPaths = [];
+    },
+  );
+  const { code, out, err } = bundle.ctr("run", "--no-pivot", "--bundle", bundle.path, freshID());
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect(out).toBe(`${readdirSync(bundle.rootfs).sort().join(" ")} 1\n1\n`);
+});
