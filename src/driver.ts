@@ -91,7 +91,6 @@ export interface CgroupJoin {
 
 /** Counters, in runc's `events --stats` shape (the `data` part). */
 export type CgroupStats = Readonly<Record<string, unknown>>;
-
 /** cgroup v1, v2, systemd. `paths` is what {@link CgroupPart.paths} gave, read back from state.json. */
 export interface CgroupDriver extends Driver {
   readonly kind: "cgroup";
@@ -218,7 +217,7 @@ export interface Snapshotter extends Driver {
   walk(visit: (info: SnapshotInfo) => void): void;
 }
 
-/** A snapshotter works below a directory of its own: the built-in and a user's file give a function of it. */
+/** A snapshotter works below a directory of its own. */
 export interface SnapshotterFactory extends Driver {
   readonly kind: "snapshotter-factory";
   open(root: string): Snapshotter;

@@ -8,6 +8,7 @@ import type { Watch } from "../kernel/poll.ts";
 import { sys } from "../kernel/raw.ts";
 import { sendDescriptor, tryConnectUnix } from "../kernel/socket.ts";
 import { copyWindowSize, isTerminal, makeRaw } from "../kernel/terminal.ts";
+import { DESCRIPTOR } from "../machine/report.ts";
 
 /** Connects to a console socket, before anything is made: one that nobody listens on is an error at once. */
 export function connectConsoleSocket(path: string): number {
@@ -23,9 +24,25 @@ export function connectConsoleSocket(path: string): number {
 }
 
 /** Sends the terminal's other side, with its name as the message (as runc does). */
-export function sendConsole(socket: number, console: number): void {
+function sendConsole(socket: number, console: number): void {
   sendDescriptor(socket, new TextEncoder().encode("/dev/ptmx"), console);
   close(console);
+}
+
+/** Takes what the init sends (report.ts): the terminal goes to the socket, or, where there is none, is given to `keep`. */
+export function takeDescriptor(
+  socket: number | undefined,
+  keep: (master: number) => void,
+): (which: number, fd: number) => void {
+  return (which, fd) => {
+    if (which !== DESCRIPTOR.console) close(fd);
+    else if (socket !== undefined) sendConsole(socket, fd);
+    else {
+      keep(fd);
+      // Now, while the program has not started: it may ask for the size at once.
+      copyWindowSize(0, fd);
+    }
+  };
 }
 
 const CHUNK = 65536;

@@ -5,11 +5,9 @@ import { O_CREAT, O_TRUNC, O_WRONLY } from "../kernel/constants.ts";
 import { close, open, openDirectory, replaceFile } from "../kernel/file.ts";
 import { sys } from "../kernel/raw.ts";
 import { listenUnix } from "../kernel/socket.ts";
-import { copyWindowSize } from "../kernel/terminal.ts";
-import { DESCRIPTOR } from "../machine/report.ts";
 import { madeCgroups } from "./act.ts";
 import { applyPlan } from "./apply.ts";
-import { connectConsoleSocket, noConsole, sendConsole } from "./console.ts";
+import { connectConsoleSocket, noConsole, takeDescriptor } from "./console.ts";
 import { missingCgroups, noteCreating } from "./creating.ts";
 import { runPoststop } from "./delete.ts";
 import { runHooks } from "./hooks.ts";
@@ -71,15 +69,9 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
         poststop = { id, bundle, config };
         runHooks(name, hooks, hookState(pid));
       },
-      onDescriptor(which, fd) {
-        if (which !== DESCRIPTOR.console) close(fd);
-        else if (consoleSocket !== undefined) sendConsole(consoleSocket, fd);
-        else {
-          master = fd;
-          // Now, while the program has not started: it may ask at once.
-          copyWindowSize(0, fd);
-        }
-      },
+      onDescriptor: takeDescriptor(consoleSocket, (fd) => {
+        master = fd;
+      }),
       onCreated(pid) {
         record = {
           version: 1,

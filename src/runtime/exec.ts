@@ -14,13 +14,11 @@ import {
 import { close, readlink } from "../kernel/file.ts";
 import { tryPidfd } from "../kernel/process.ts";
 import { catchSignals } from "../kernel/signal.ts";
-import { copyWindowSize } from "../kernel/terminal.ts";
-import { DESCRIPTOR } from "../machine/report.ts";
 import { makeExecPlan } from "../plan/exec.ts";
 import type { Process } from "../spec/runtime/config.ts";
 import { applyPlan } from "./apply.ts";
 import { attend } from "./attend.ts";
-import { connectConsoleSocket, noConsole, sendConsole } from "./console.ts";
+import { connectConsoleSocket, noConsole, takeDescriptor } from "./console.ts";
 import { writePidFile } from "./create.ts";
 import { withHome } from "./customs.ts";
 import { callersLimit } from "./facts.ts";
@@ -148,14 +146,9 @@ async function execBeside(
       stdio: request.stdio ?? [0, 1, 2],
       descriptors: { init },
       preserveFds: request.preserveFds ?? 0,
-      onDescriptor(which, fd) {
-        if (which !== DESCRIPTOR.console) close(fd);
-        else if (consoleSocket !== undefined) sendConsole(consoleSocket, fd);
-        else {
-          master = fd;
-          copyWindowSize(0, fd);
-        }
-      },
+      onDescriptor: takeDescriptor(consoleSocket, (fd) => {
+        master = fd;
+      }),
       onCreated(created) {
         if (request.pidFile !== undefined) writePidFile(request.pidFile, created);
       },
