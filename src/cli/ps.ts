@@ -21,7 +21,8 @@ export default verb({
   },
   async run({ all, quiet, "no-trunc": whole, format }, context) {
     const now = Date.now();
-    const rows = listContainers(await context.engine(), all).map((each) => row(each, whole, now));
+    const containers = await listContainers(await context.engine(), all);
+    const rows = containers.map((each) => row(each, whole, now));
     if (quiet) print(rows.map(({ ID }) => `${ID}\n`).join(""));
     else if (format !== undefined) print(formatAll(rows, format, "ps"));
     else print(asTable(rows));

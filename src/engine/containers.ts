@@ -4,11 +4,22 @@
  * by whichever process comes first. No database: what is on disk is all there is.
  * Not here: what the runtime knows of a container that runs (status.ts).
  */
-import { type CtrError, fail } from "../error.ts";
+import { asCtrError, type CtrError, fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
-import { AT_FDCWD, LOCK_EX, O_CREAT, O_RDONLY, O_RDWR } from "../kernel/constants.ts";
+import {
+  AT_FDCWD,
+  LOCK_EX,
+  LOCK_NB,
+  LOCK_SH,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_RDONLY,
+  O_RDWR,
+} from "../kernel/constants.ts";
 import { ERRNO } from "../kernel/errno.ts";
 import {
+  close,
   listDirectory,
   mkdirAll,
   open,
@@ -21,6 +32,7 @@ import {
   tryOpen,
   tryUnlink,
   withFd,
+  writeAll,
 } from "../kernel/file.ts";
 import { cString } from "../kernel/memory.ts";
 import { sys } from "../kernel/raw.ts";
@@ -33,26 +45,77 @@ export function containerDirectory(store: string, id: string): string {
   return `${store}/containers/${id}`;
 }
 
+/** A container's name, taken. `lock` is held while the container is made: closing it says that it is. */
+export interface Claim {
+  readonly name: string;
+  readonly lock: number;
+}
+
 /**
  * Makes a container's directory and takes its name; without one, a random one.
+ * @param snapshotter noted for those who clean up, should this process be killed before there is a record.
  * @throws CtrError NAME_IN_USE with the ID of the container that has it.
  */
-export function claimContainer(store: string, id: string, name: string | undefined): string {
+export function claimContainer(
+  store: string,
+  id: string,
+  name: string | undefined,
+  snapshotter: string,
+): Claim {
   mkdirAll(`${store}/containers`, 0o700);
   mkdirAll(`${store}/names`, 0o700);
   const directory = containerDirectory(store, id);
-  check(tryMkdir(directory, 0o700), { syscall: "mkdir", path: directory });
-  try {
-    return withNamesLocked(store, () => takeName(store, id, name));
-  } catch (error) {
-    removeTree(directory);
-    throw error;
-  }
+  // A directory without a lock counts as left behind: no one else looks between the two.
+  return withNamesLocked(store, () => {
+    check(tryMkdir(directory, 0o700), { syscall: "mkdir", path: directory });
+    let lock = -1;
+    try {
+      const path = lockFile(store, id);
+      lock = open(path, O_RDWR | O_CREAT | O_EXCL, 0o600);
+      check(sys("flock", lock, LOCK_EX | LOCK_NB), { syscall: "flock", path });
+      writeAll(lock, new TextEncoder().encode(snapshotter), path);
+      return { name: takeName(store, id, name), lock };
+    } catch (error) {
+      if (lock >= 0) close(lock);
+      removeTree(directory);
+      throw error;
+    }
+  });
+}
+
+/** Whether a process is making this container now. The kernel lets go of the lock of one that was killed. */
+export function isBeingMade(store: string, id: string): boolean {
+  return withNamesLocked(store, () => {
+    const fd = tryOpen(lockFile(store, id), O_RDONLY);
+    // Shared: two who ask at the same time are not in each other's way.
+    return fd >= 0 && withFd(fd, () => sys("flock", fd, LOCK_SH | LOCK_NB) === -ERRNO.EAGAIN);
+  });
+}
+
+/** What is known of a container that has no record, or a damaged one. */
+export function unrecorded(store: string, id: string): Pick<ContainerRecord, "id" | "name" | "snapshotter"> {
+  const names = withFd(open(`${store}/names`, O_RDONLY), (directory) => listDirectory(directory));
+  const found = names.find(({ name }) => readlink(`${store}/names/${name}`) === target(id));
+  const snapshotter = readTextIfAny(lockFile(store, id)) ?? "";
+  return { id, name: found?.name ?? "", snapshotter };
+}
+
+/** IDs of containers that a process was killed over before they had a record. */
+export function abandonedIDs(store: string): string[] {
+  return containerIDs(store).filter(
+    (id) =>
+      statusOf(`${containerDirectory(store, id)}/container.json`) === undefined && !isBeingMade(store, id),
+  );
+}
+
+function lockFile(store: string, id: string): string {
+  return `${containerDirectory(store, id)}/lock`;
 }
 
 /** Removes what {@link claimContainer} made and all that came into the directory. What is gone already is fine. */
 export function releaseContainer(store: string, id: string, name: string): void {
   removeTree(containerDirectory(store, id));
+  if (name === "") return;
   withNamesLocked(store, () => {
     const link = `${store}/names/${name}`;
     if (readlink(link) === target(id)) check(tryUnlink(link), { syscall: "unlink", path: link });
@@ -82,15 +145,42 @@ export function updateRecord(
   return changed;
 }
 
-/** A container's record; undefined where there is none yet, or no longer. */
+/**
+ * A container's record; undefined where there is none yet, or no longer.
+ * @throws CtrError DAMAGED_RECORD.
+ */
 export function readRecord(store: string, id: string): ContainerRecord | undefined {
-  const text = readTextIfAny(`${containerDirectory(store, id)}/container.json`);
-  return text === undefined ? undefined : parseJson(ContainerRecord, text, `container.json of ${id}`);
+  const path = `${containerDirectory(store, id)}/container.json`;
+  const text = readTextIfAny(path);
+  if (text === undefined) return undefined;
+  try {
+    return parseJson(ContainerRecord, text, "container.json");
+  } catch (cause) {
+    const { field, message } = asCtrError(cause);
+    throw fail({
+      code: "DAMAGED_RECORD",
+      message: `the record of container ${shortID(id)} is damaged: ${field === undefined ? "" : `${field}: `}${message}`,
+      path,
+      hint: `what is left of it is removed with: ctr-bun rm -f ${shortID(id)}`,
+      cause,
+    });
+  }
 }
 
-/** All containers, newest first. */
-export function listRecords(store: string): ContainerRecord[] {
-  const records = containerIDs(store).flatMap((id) => readRecord(store, id) ?? []);
+/** All containers, newest first. Of one whose record cannot be read `warn` is told, and the others are given. */
+export function listRecords(
+  store: string,
+  warn: (message: string) => void = () => undefined,
+): ContainerRecord[] {
+  const records = containerIDs(store).flatMap((id) => {
+    try {
+      return readRecord(store, id) ?? [];
+    } catch (error) {
+      const { message, hint } = asCtrError(error);
+      warn(hint === undefined ? message : `${message}; ${hint}`);
+      return [];
+    }
+  });
   return records.sort((a, b) => (a.created < b.created ? 1 : a.created > b.created ? -1 : 0));
 }
 
@@ -99,12 +189,18 @@ export function listRecords(store: string): ContainerRecord[] {
  * @throws CtrError NOT_FOUND in Docker's words; AMBIGUOUS.
  */
 export function findContainer(store: string, text: string): ContainerRecord {
+  const record = readRecord(store, findID(store, text));
+  if (record === undefined) throw notFound(text);
+  return record;
+}
+
+/** As {@link findContainer}, the ID alone: of one without a record too. */
+export function findID(store: string, text: string): string {
   const name = text.replace(/^\//, "");
   const link = NAME_PATTERN.test(name) ? readlink(`${store}/names/${name}`) : undefined;
   const id = link === undefined ? idByPrefix(store, text) : link.slice(link.lastIndexOf("/") + 1);
-  const record = id === undefined ? undefined : readRecord(store, id);
-  if (record === undefined) throw notFound(text);
-  return record;
+  if (id === undefined || statusOf(containerDirectory(store, id)) === undefined) throw notFound(text);
+  return id;
 }
 
 /** A container's short ID, as Docker shows it. */
@@ -126,8 +222,10 @@ function idByPrefix(store: string, text: string): string | undefined {
 }
 
 function containerIDs(store: string): string[] {
-  const fd = tryOpen(`${store}/containers`, O_RDONLY);
-  if (fd < 0) return [];
+  const path = `${store}/containers`;
+  const fd = tryOpen(path, O_RDONLY | O_DIRECTORY);
+  if (fd === -ERRNO.ENOENT) return [];
+  check(fd, { syscall: "open", path, message: "cannot read the store" });
   const names = withFd(fd, (directory) => listDirectory(directory).map((entry) => entry.name));
   return names.filter((name) => /^[0-9a-f]{64}$/.test(name));
 }

@@ -5,10 +5,10 @@
  */
 import { hostname as hostHostname } from "node:os";
 import type { Snapshotter } from "../driver.ts";
-import { fail } from "../error.ts";
+import { CtrError, fail } from "../error.ts";
 import type { PulledImage } from "../image/pull.ts";
 import { check } from "../kernel/check.ts";
-import { readText, tryMkdir } from "../kernel/file.ts";
+import { close, readText, tryMkdir } from "../kernel/file.ts";
 import { writeJson } from "../spec/json.ts";
 import { parseJson } from "../spec/parse.ts";
 import { RuntimeConfig } from "../spec/runtime/config.ts";
@@ -18,6 +18,7 @@ import { buildEnv, withHome } from "./config/env.ts";
 import { buildMounts, type ProvidedFiles } from "./config/mounts.ts";
 import { buildRuntimeConfig, type NetworkNamespace } from "./config/runtime-config.ts";
 import {
+  type Claim,
   claimContainer,
   containerDirectory,
   findContainer,
@@ -34,6 +35,7 @@ import { imageVolumes } from "./image-volumes.ts";
 import { randomID } from "./names.ts";
 import { newRecord } from "./new-record.ts";
 import type { ContainerRecord } from "./record.ts";
+import { removeAbandoned } from "./remove.ts";
 import { makeDirectory, mountSnapshot, unmountAll } from "./rootfs.ts";
 import { seccompProfile } from "./seccomp.ts";
 import { makeVolumes } from "./sources.ts";
@@ -54,6 +56,8 @@ export interface Created {
   readonly bundle: string;
   readonly config: RuntimeConfig;
   readonly undo: Undo;
+  /** To be called once the runtime knows the container: until then it counts as being created. */
+  made(): void;
 }
 
 /** Another container's network, where that was asked for. */
@@ -82,7 +86,7 @@ export async function createContainer(engine: Engine, request: CreateRequest): P
       image.id,
     ]);
     throwIfAborted(request.signal);
-    return makeContainer(engine, snapshotter, image, request, joined, undo);
+    return await makeContainer(engine, snapshotter, image, request, joined, undo);
   } catch (error) {
     for (const left of undo.run()) engine.warn(`not taken back: ${String(left)}`);
     throw error;
@@ -96,14 +100,14 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw signal.reason;
 }
 
-function makeContainer(
+async function makeContainer(
   engine: Engine,
   snapshotter: Snapshotter,
   image: PulledImage,
   request: CreateRequest,
   joined: Joined | undefined,
   undo: Undo,
-): Created {
+): Promise<Created> {
   const { asked } = request;
   const { flags, network } = asked;
   const { store } = engine.settings;
@@ -119,7 +123,7 @@ function makeContainer(
   const isHostNetwork = network.kind === "host";
   const hostname = asked.hostname ?? joined?.hostname ?? (isHostNetwork ? hostHostname() : shortID(id));
 
-  const name = claimContainer(store, id, asked.name);
+  const { name, lock } = await claimName(engine, id, asked.name, snapshotter.name);
   undo.add(() => releaseContainer(store, id, name));
   const directory = containerDirectory(store, id);
   const rootfs = `${directory}/rootfs`;
@@ -133,10 +137,11 @@ function makeContainer(
   const userField = flags.user === undefined ? "image config.User" : "--user";
   const user = findUser(rootfs, userText, userField);
   makeDirectory(rootfs, cwd);
-  const requests = makeVolumes(
+  const requests = await makeVolumes(
     [...asked.mounts, ...imageVolumes(defaults.Volumes ?? {}, asked.mounts)],
     directory,
     rootfs,
+    request.signal,
   );
   const files =
     joined?.files ??
@@ -195,7 +200,24 @@ function makeContainer(
     mounts: requests,
   });
   writeRecord(store, record);
-  return { record, bundle: directory, config, undo };
+  return { record, bundle: directory, config, undo, made: () => close(lock) };
+}
+
+/** A name that a killed process took for a container that never came to be is taken back first. */
+async function claimName(
+  engine: Engine,
+  id: string,
+  name: string | undefined,
+  snapshotter: string,
+): Promise<Claim> {
+  const { store } = engine.settings;
+  try {
+    return claimContainer(store, id, name, snapshotter);
+  } catch (error) {
+    const isTaken = error instanceof CtrError && error.code === "NAME_IN_USE";
+    if (!isTaken || (await removeAbandoned(engine)) === 0) throw error;
+    return claimContainer(store, id, name, snapshotter);
+  }
 }
 
 function joinedNetwork(engine: Engine, asked: Asked): Joined | undefined {

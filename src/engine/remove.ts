@@ -1,61 +1,114 @@
 /**
  * `rm`: what a container left on this host goes. Not here: processes and cgroups, which runtime/ ends and removes.
  */
-import { CtrError, fail } from "../error.ts";
-import { containerState, deleteContainer } from "../runtime/lifecycle.ts";
-import { containerDirectory, findContainer, releaseContainer } from "./containers.ts";
-import { type Engine, openSnapshotter } from "./engine.ts";
+import { asCtrError, CtrError, fail } from "../error.ts";
+import { deleteContainer } from "../runtime/lifecycle.ts";
+import {
+  abandonedIDs,
+  containerDirectory,
+  findID,
+  isBeingMade,
+  readRecord,
+  releaseContainer,
+  shortID,
+  unrecorded,
+} from "./containers.ts";
+import { type Engine, openSnapshotter, requireRoot } from "./engine.ts";
 import type { ContainerRecord } from "./record.ts";
 import { unmountAll } from "./rootfs.ts";
 import { containerStatus } from "./status.ts";
 
+/** More mounts than any snapshotter lays on top of each other. */
+const MOST_MOUNTS = 16;
+
+/** What removing has to know. */
+type Leftover = Pick<ContainerRecord, "id" | "name" | "snapshotter">;
+
 /**
  * Removes a container that a person named.
  * @returns whether there was one; without `force`, there must be.
- * @throws CtrError NOT_FOUND; IN_USE where it runs and is not forced.
+ * @throws CtrError NOT_FOUND; IN_USE where it runs or is being made; DAMAGED_RECORD, which `force` does without.
  */
 export async function removeContainer(engine: Engine, text: string, force: boolean): Promise<boolean> {
-  const record = findOrNot(engine.settings.store, text, force);
-  if (record === undefined) return false;
-  const { status } = containerStatus(engine, record);
-  if (status === "running" && !force) {
+  requireRoot(engine.host, "rm");
+  const { store } = engine.settings;
+  const id = findOrNot(store, text, force);
+  if (id === undefined) return false;
+  const record = recordOrNot(engine, id, force);
+  const isRunning = record !== undefined && containerStatus(engine, record).status === "running";
+  if (isRunning && !force) {
     throw fail({
       code: "IN_USE",
       message: `cannot remove container ${JSON.stringify(record.name)}: container is running`,
       hint: `end it first (ctr-bun kill ${record.name}), or force it: ctr-bun rm -f ${record.name}`,
     });
   }
-  if (containerState(engine.stateRoot, record.id) !== undefined) {
-    await deleteContainer({ root: engine.stateRoot, id: record.id, force: true, registry: engine.registry });
+  if (!isRunning && (record === undefined || !force) && isBeingMade(store, id)) {
+    throw fail({
+      code: "IN_USE",
+      message: `cannot remove container ${JSON.stringify(text)}: it is being created`,
+      hint: "wait for it, or interrupt the ctr-bun that creates it",
+    });
   }
-  removeContainerFiles(engine, record);
+  await removeAll(engine, record ?? unrecorded(store, id));
   return true;
 }
 
-function findOrNot(store: string, text: string, force: boolean): ContainerRecord | undefined {
+/** Removes what processes left that were killed while they made a container. */
+export async function removeAbandoned(engine: Engine): Promise<number> {
+  const { store } = engine.settings;
+  const ids = abandonedIDs(store);
+  for (const id of ids) {
+    try {
+      await removeAll(engine, unrecorded(store, id));
+    } catch (error) {
+      engine.warn(`what is left of container ${shortID(id)} cannot be removed: ${asCtrError(error).message}`);
+    }
+  }
+  return ids.length;
+}
+
+/** The runtime's state too, whatever there is of it: a start that was killed leaves a cgroup and no record. */
+async function removeAll(engine: Engine, leftover: Leftover): Promise<void> {
+  const { stateRoot: root, registry } = engine;
+  await deleteContainer({ root, id: leftover.id, force: true, registry });
+  removeContainerFiles(engine, leftover);
+}
+
+function findOrNot(store: string, text: string, force: boolean): string | undefined {
   try {
-    return findContainer(store, text);
+    return findID(store, text);
   } catch (error) {
     if (force && error instanceof CtrError && error.code === "NOT_FOUND") return undefined;
     throw error;
   }
 }
 
+function recordOrNot(engine: Engine, id: string, force: boolean): ContainerRecord | undefined {
+  try {
+    return readRecord(engine.settings.store, id);
+  } catch (error) {
+    if (!force) throw error;
+    engine.warn(asCtrError(error).message);
+    return undefined;
+  }
+}
+
 /** Mount, snapshot, directory, name. What is gone already is fine: another process may be doing the same. */
-export function removeContainerFiles(engine: Engine, record: ContainerRecord): void {
-  unmountContainer(engine, record);
-  const snapshotter = openSnapshotter(engine, record.snapshotter);
-  if (snapshotter.stat(record.id) !== undefined) {
+export function removeContainerFiles(engine: Engine, { id, name, snapshotter: driver }: Leftover): void {
+  unmountContainer(engine, id);
+  const snapshotter = openSnapshotter(engine, driver === "" ? undefined : driver);
+  if (snapshotter.stat(id) !== undefined) {
     try {
-      snapshotter.remove(record.id);
+      snapshotter.remove(id);
     } catch (error) {
-      if (snapshotter.stat(record.id) !== undefined) throw error;
+      if (snapshotter.stat(id) !== undefined) throw error;
     }
   }
-  releaseContainer(engine.settings.store, record.id, record.name);
+  releaseContainer(engine.settings.store, id, name);
 }
 
 /** Detaches the container's root file system from the host. */
-export function unmountContainer(engine: Engine, record: ContainerRecord): void {
-  unmountAll(`${containerDirectory(engine.settings.store, record.id)}/rootfs`);
+export function unmountContainer(engine: Engine, id: string): void {
+  unmountAll(`${containerDirectory(engine.settings.store, id)}/rootfs`, MOST_MOUNTS);
 }

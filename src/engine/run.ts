@@ -5,11 +5,12 @@
 import { fail } from "../error.ts";
 import { O_RDWR } from "../kernel/constants.ts";
 import { close, open, removeTree, statusOf } from "../kernel/file.ts";
+import { catchSignals } from "../kernel/signal.ts";
 import { type ExitStatus, runContainer } from "../runtime/lifecycle.ts";
 import { readFlags } from "./asked.ts";
 import type { RunFlags } from "./config/flags.ts";
 import { updateRecord } from "./containers.ts";
-import { type Created, type CreateRequest, createContainer } from "./create.ts";
+import { type Created, type CreateRequest, createContainer, throwIfAborted } from "./create.ts";
 import { type Engine, requireRoot } from "./engine.ts";
 import { writeNew } from "./files.ts";
 import { interruptible } from "./interrupt.ts";
@@ -38,6 +39,11 @@ export async function runImage(engine: Engine, request: RunRequest): Promise<num
         writeNew(cidfile, created.record.id, 0o644);
         created.undo.add(() => removeTree(cidfile));
       }
+      // From here on signals are kept for the program. One that came before is with JavaScript's handlers, which run
+      // when the event loop turns, and not any more once ctr-bun waits for the program.
+      catchSignals();
+      await Bun.sleep(1);
+      throwIfAborted(signal);
       const status = await runCreated(engine, created, flags);
       finish(engine, created, status);
       return status.code;
@@ -64,6 +70,7 @@ async function runCreated(engine: Engine, created: Created, flags: RunFlags): Pr
       init: flags.init,
       onWarning: (message) => engine.warn(message),
       onCreated(pid) {
+        created.made();
         const startedAt = new Date().toISOString();
         updateRecord(engine.settings.store, record.id, (old) => ({
           ...old,
@@ -85,7 +92,7 @@ function finish(engine: Engine, created: Created, status: ExitStatus): void {
       removeContainerFiles(engine, record);
       return;
     }
-    unmountContainer(engine, record);
+    unmountContainer(engine, record.id);
     const finishedAt = new Date().toISOString();
     updateRecord(engine.settings.store, record.id, (old) => ({
       ...old,

@@ -6,6 +6,7 @@ import { type CtrError, fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, S_IFBLK, S_IFCHR, S_IFDIR } from "../kernel/constants.ts";
 import {
+  close,
   listDirectory,
   open,
   openDirectory,
@@ -42,32 +43,48 @@ export function checkBindSources(requests: readonly MountRequest[]): void {
  * Gives anonymous volumes their directories, below the container's own, with what the image has at that place.
  * @returns the requests, volumes now with a source.
  */
-export function makeVolumes(
+export async function makeVolumes(
   requests: readonly MountRequest[],
   directory: string,
   rootfs: string,
-): MountRequest[] {
+  signal: AbortSignal | undefined,
+): Promise<MountRequest[]> {
   let count = 0;
-  return requests.map((request) => {
-    if (request.type !== "volume") return request;
+  const made: MountRequest[] = [];
+  for (const request of requests) {
+    if (request.type !== "volume") {
+      made.push(request);
+      continue;
+    }
     const parent = `${directory}/volumes`;
     if (count === 0) check(tryMkdir(parent, 0o700), { syscall: "mkdir", path: parent });
     const source = `${parent}/${count++}`;
     check(tryMkdir(source, 0o755), { syscall: "mkdir", path: source });
-    copyUp(rootfs, request.target, source);
-    return { ...request, source };
-  });
+    await copyUp(rootfs, request.target, source, signal);
+    made.push({ ...request, source });
+  }
+  return made;
 }
 
 /** The image's directory itself must be one: what a link at its place leads to inside the root counts. */
-function copyUp(rootfs: string, target: string, volume: string): void {
-  withFd(openDirectory(rootfs), (root) => {
-    const from = tryOpenInRoot(root, target, O_RDONLY | O_DIRECTORY);
-    if (from < 0) return;
-    withFd(from, (source) =>
-      withFd(open(volume, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), (to) => copyTree(source, to)),
-    );
-  });
+async function copyUp(
+  rootfs: string,
+  target: string,
+  volume: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const from = withFd(openDirectory(rootfs), (root) => tryOpenInRoot(root, target, O_RDONLY | O_DIRECTORY));
+  if (from < 0) return;
+  try {
+    const to = open(volume, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      await copyTree(from, to, signal);
+    } finally {
+      close(to);
+    }
+  } finally {
+    close(from);
+  }
 }
 
 /** The device nodes that a `--device` means: one, or all in a directory. */

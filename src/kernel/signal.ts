@@ -62,11 +62,18 @@ const PASSED_ON = [
   ...Array.from({ length: 31 }, (_, i) => 34 + i),
 ];
 
+let caught: number | undefined;
+
 /**
  * From now on the numbers of these signals come out of the returned descriptor, 4 bytes each. What was ignored stays
- * ignored.
+ * ignored. A second call gives the same descriptor: in another, signals that came in between would be missing.
  */
 export function catchSignals(): number {
+  caught ??= installHandlers();
+  return caught;
+}
+
+function installHandlers(): number {
   const pair = new Uint8Array(8);
   check(sys("pipe2", pair, O_CLOEXEC | O_NONBLOCK), { syscall: "pipe2" });
   const view = viewOf(pair);

@@ -80,7 +80,7 @@ const record = (id: string, name: string, created = "2026-01-01T00:00:00.000Z"):
 
 function make(store: string, name?: string): ContainerRecord {
   const id = randomID();
-  const made = record(id, claimContainer(store, id, name));
+  const made = record(id, claimContainer(store, id, name, "overlay").name);
   writeRecord(store, made);
   return made;
 }
@@ -135,7 +135,7 @@ describe("names", () => {
       const { claimContainer } = await import(${JSON.stringify(join(import.meta.dir, "../../../src/engine/containers.ts"))});
       const { randomID } = await import(${JSON.stringify(join(import.meta.dir, "../../../src/engine/names.ts"))});
       let taken = 0;
-      for (let n = 0; n < 20; n++) try { claimContainer(${JSON.stringify(store)}, randomID(), "name-" + n); taken++; } catch {}
+      for (let n = 0; n < 20; n++) try { claimContainer(${JSON.stringify(store)}, randomID(), "name-" + n, "overlay"); taken++; } catch {}
       console.log(taken);`;
     const counts = await Promise.all(
       Array.from({ length: 6 }, async () => {
@@ -167,7 +167,7 @@ describe("containers", () => {
     const store = newStore();
     for (const rest of ["a", "b"]) {
       const id = `ab${rest.repeat(62)}`;
-      writeRecord(store, record(id, claimContainer(store, id, undefined)));
+      writeRecord(store, record(id, claimContainer(store, id, undefined, "overlay").name));
     }
     expect(() => findContainer(store, "ab")).toThrow(expect.objectContaining({ code: "AMBIGUOUS" }));
     expect(findContainer(store, "aba").id).toStartWith("aba");
@@ -177,7 +177,7 @@ describe("containers", () => {
     const store = newStore();
     for (const day of [2, 3, 1]) {
       const id = randomID();
-      const name = claimContainer(store, id, `day-${day}`);
+      const name = claimContainer(store, id, `day-${day}`, "overlay").name;
       writeRecord(store, record(id, name, `2026-01-0${day}T00:00:00.000Z`));
     }
     expect(listRecords(store).map(({ name }) => name)).toEqual(["day-3", "day-2", "day-1"]);
