@@ -1,6 +1,7 @@
 /**
  * `ctr-bun kill`: arguments in, one call a container, its name out.
  */
+import { requireRoot } from "../engine/engine.ts";
 import { signalContainer } from "../engine/kill.ts";
 import { verb } from "./command.ts";
 import { forEach } from "./each.ts";
@@ -16,6 +17,7 @@ export default verb({
   },
   async run({ signal = "KILL", container, more }, context) {
     const engine = await context.engine();
+    requireRoot(engine.host, "kill");
     return await forEach([container, ...more], context, async (text) => {
       signalContainer(engine, text, signal);
       return text;

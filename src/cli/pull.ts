@@ -2,7 +2,7 @@
  * `ctr-bun pull`: arguments in, one call, Docker's lines out.
  */
 
-import { openSnapshotter } from "../engine/engine.ts";
+import { openSnapshotter, requireRoot } from "../engine/engine.ts";
 import { obtainImage } from "../engine/image.ts";
 import { interruptible } from "../engine/interrupt.ts";
 import { familiarName, parseReference } from "../image/reference.ts";
@@ -25,6 +25,7 @@ export default verb({
   },
   async run({ quiet, platform, "plain-http": plainHttp, image }, context) {
     const engine = await context.engine();
+    requireRoot(engine.host, "pull");
     const { progress, done } = await pullProgress(quiet);
     try {
       const pulled = await interruptible((signal) =>

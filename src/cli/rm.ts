@@ -1,6 +1,7 @@
 /**
  * `ctr-bun rm`: arguments in, one call a container, its name out.
  */
+import { requireRoot } from "../engine/engine.ts";
 import { removeContainer } from "../engine/remove.ts";
 import { verb } from "./command.ts";
 import { forEach } from "./each.ts";
@@ -21,6 +22,7 @@ export default verb({
   },
   async run({ force, container, more }, context) {
     const engine = await context.engine();
+    requireRoot(engine.host, "rm");
     return await forEach([container, ...more], context, async (text) => {
       const removed = await removeContainer(engine, text, force);
       return removed ? text : undefined;

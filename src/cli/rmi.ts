@@ -1,7 +1,7 @@
 /**
  * `ctr-bun rmi`: arguments in, one call an image, Docker's lines out.
  */
-import { openSnapshotter } from "../engine/engine.ts";
+import { openSnapshotter, requireRoot } from "../engine/engine.ts";
 import { imageUsage } from "../engine/list.ts";
 import { collectGarbage } from "../image/garbage.ts";
 import { removeImage } from "../image/images.ts";
@@ -19,6 +19,7 @@ export default verb({
   },
   async run({ force, image, more }, context) {
     const engine = await context.engine();
+    requireRoot(engine.host, "rmi");
     const usage = imageUsage(engine);
     const code = await forEach([image, ...more], context, async (text) => {
       const { untagged, deleted } = removeImage(engine.store(), text, usage, { force });

@@ -15,6 +15,7 @@ import { RuntimeConfig } from "../spec/runtime/config.ts";
 import type { Asked } from "./asked.ts";
 import { buildCommand, buildWorkingDirectory } from "./config/command.ts";
 import { buildEnv, withHome } from "./config/env.ts";
+import type { MountRequest } from "./config/mount-flags.ts";
 import { buildMounts, type ProvidedFiles } from "./config/mounts.ts";
 import { buildRuntimeConfig, type NetworkNamespace } from "./config/runtime-config.ts";
 import {
@@ -55,6 +56,8 @@ export interface Created {
   readonly record: ContainerRecord;
   readonly bundle: string;
   readonly config: RuntimeConfig;
+  /** The mounts that were asked for, by flags or by the image. */
+  readonly requests: readonly MountRequest[];
   readonly undo: Undo;
   /** To be called once the runtime knows the container: until then it counts as being created. */
   made(): void;
@@ -200,7 +203,7 @@ async function makeContainer(
     mounts: requests,
   });
   writeRecord(store, record);
-  return { record, bundle: directory, config, undo, made: () => close(lock) };
+  return { record, bundle: directory, config, requests, undo, made: () => close(lock) };
 }
 
 /** A name that a killed process took for a container that never came to be is taken back first. */

@@ -25,6 +25,14 @@ export interface Engine {
 /** The snapshotter by that name, at its place in the store; without a name, the first that works here. */
 export function openSnapshotter(engine: Engine, name = engine.settings.snapshotter): Snapshotter {
   const { registry, host, settings } = engine;
+  if (name !== undefined && !registry.names("snapshotter-factory").includes(name)) {
+    throw fail({
+      code: "NO_DRIVER",
+      field: "--snapshotter",
+      message: `there is no snapshotter named ${JSON.stringify(name)}`,
+      hint: `known: ${registry.names("snapshotter-factory").join(", ")}; one of your own is given with --driver FILE`,
+    });
+  }
   const factory =
     name === undefined
       ? registry.choose("snapshotter-factory", host)

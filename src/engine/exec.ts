@@ -13,6 +13,7 @@ import { changeEnv, parseEnvFlag, withHome } from "./config/env.ts";
 import { containerDirectory, findContainer } from "./containers.ts";
 import { type Engine, requireRoot } from "./engine.ts";
 import { readEnvFiles } from "./files.ts";
+import { inFlags } from "./flag-fields.ts";
 import { findUser } from "./image-files.ts";
 import type { ContainerRecord } from "./record.ts";
 import { containerStatus } from "./status.ts";
@@ -60,6 +61,8 @@ export async function execProgram(
       onWarning: (message) => engine.warn(message),
     });
     return status.code;
+  } catch (error) {
+    throw inFlags(error);
   } finally {
     if (stdin !== 0) close(stdin);
   }

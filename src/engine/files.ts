@@ -5,6 +5,7 @@
 import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from "../kernel/constants.ts";
+import { ERRNO } from "../kernel/errno.ts";
 import { open, readAll, readTextIfAny, tryOpen, withFd, writeAll } from "../kernel/file.ts";
 import { type CallerEnv, type EnvChange, parseEnvFile } from "./config/env.ts";
 import type { ProvidedFiles } from "./config/mounts.ts";
@@ -20,11 +21,13 @@ export function readEnvFiles(paths: readonly string[], cwd: string, caller: Call
 
 /** UTF-8 text of a file that a flag names. */
 export function readHostFile(path: string, field: string): string {
-  const fd = check(tryOpen(path, O_RDONLY), {
+  const fd = tryOpen(path, O_RDONLY);
+  check(fd, {
     syscall: "open",
     path,
     field,
     message: "cannot read the file",
+    hint: fd === -ERRNO.ENOENT ? "check its name; it is looked for from the working directory" : undefined,
   });
   const bytes = withFd(fd, (file) => readAll(file, path));
   try {

@@ -41,6 +41,7 @@ function readUserFiles(rootfs: string): UserFiles {
 export function readImageFile(root: number, path: string): string | undefined {
   const place = tryOpenInRoot(root, path, O_PATH);
   if (place === -ERRNO.ENOENT || place === -ERRNO.ENOTDIR) return undefined;
+  if (place === -ERRNO.ELOOP) throw unsafeFile(path, "leads through too many links");
   withFd(check(place, { syscall: "openat2", path }), (fd) => judge(fd, path));
   // O_NONBLOCK: should the file have changed meanwhile, opening a pipe would wait for ever.
   const fd = check(tryOpenInRoot(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY), { syscall: "openat2", path });
@@ -54,7 +55,11 @@ function judge(fd: number, path: string): void {
   const { type, size } = statusOf("", fd) ?? { type: 0, size: 0 };
   const why = type !== S_IFREG ? "is not a regular file" : size > MAX_BYTES ? "is above 1 MiB" : undefined;
   if (why === undefined) return;
-  throw fail({
+  throw unsafeFile(path, why);
+}
+
+function unsafeFile(path: string, why: string): CtrError {
+  return fail({
     code: "UNSAFE_FILE",
     message: `${path} of the image ${why}`,
     path,

@@ -2,6 +2,8 @@
  * `plan`: what would be done for a bundle or an image, step by step, without doing it.
  * Not here: plans (plan/), or their text (plan/record.ts).
  */
+import { fail } from "../error.ts";
+import { S_IFDIR } from "../kernel/constants.ts";
 import { readText, statusOf } from "../kernel/file.ts";
 import { recordPlan } from "../plan/record.ts";
 import { preparePlan } from "../runtime/prepare.ts";
@@ -20,10 +22,20 @@ export function planBundle(engine: Engine, directory: string): string {
   return recordPlan(preparePlan({ ...common(engine), id: "plan", bundle, config }));
 }
 
-/** Whether a word means a bundle and not an image. */
+/**
+ * Whether a word means a bundle and not an image: a directory with a config.json.
+ * @throws CtrError NOT_FOUND where it means a path, and no bundle is there.
+ */
 export function isBundle(engine: Engine, text: string): boolean {
   const path = text.startsWith("/") ? text : `${engine.cwd}/${text}`;
-  return statusOf(`${path}/config.json`) !== undefined;
+  if (statusOf(`${path}/config.json`) !== undefined) return true;
+  if (!/^[./]/.test(text) && statusOf(path, undefined, 0)?.type !== S_IFDIR) return false;
+  throw fail({
+    code: "NOT_FOUND",
+    message: `${text} is no bundle: there is no config.json`,
+    path: `${path}/config.json`,
+    hint: "name a directory with a config.json, or an image with its tag: busybox:latest",
+  });
 }
 
 /** The plan of `run` with the same arguments. The image is pulled; the container is made and taken back. */

@@ -13,7 +13,7 @@ import {
   shortID,
   unrecorded,
 } from "./containers.ts";
-import { type Engine, openSnapshotter, requireRoot } from "./engine.ts";
+import { type Engine, openSnapshotter } from "./engine.ts";
 import type { ContainerRecord } from "./record.ts";
 import { unmountAll } from "./rootfs.ts";
 import { containerStatus } from "./status.ts";
@@ -30,7 +30,6 @@ type Leftover = Pick<ContainerRecord, "id" | "name" | "snapshotter">;
  * @throws CtrError NOT_FOUND; IN_USE where it runs or is being made; DAMAGED_RECORD, which `force` does without.
  */
 export async function removeContainer(engine: Engine, text: string, force: boolean): Promise<boolean> {
-  requireRoot(engine.host, "rm");
   const { store } = engine.settings;
   const id = findOrNot(store, text, force);
   if (id === undefined) return false;

@@ -13,6 +13,7 @@ import { updateRecord } from "./containers.ts";
 import { type Created, type CreateRequest, createContainer, throwIfAborted } from "./create.ts";
 import { type Engine, requireRoot } from "./engine.ts";
 import { writeNew } from "./files.ts";
+import { inFlags } from "./flag-fields.ts";
 import { interruptible } from "./interrupt.ts";
 import { removeContainerFiles, unmountContainer } from "./remove.ts";
 
@@ -78,6 +79,8 @@ async function runCreated(engine: Engine, created: Created, flags: RunFlags): Pr
         }));
       },
     });
+  } catch (error) {
+    throw inFlags(error, { mounts: config.mounts ?? [], requests: created.requests });
   } finally {
     if (stdin !== 0) close(stdin);
   }

@@ -9,6 +9,25 @@ import { S_IFDIR, S_IFREG } from "../kernel/constants.ts";
 import { readlink, statusOf } from "../kernel/file.ts";
 
 const KINDS: readonly (keyof DriverKinds)[] = ["cgroup", "seccomp", "namespace", "snapshotter-factory"];
+/** What a driver of each kind must be able to do, besides probe(). */
+const METHODS: { readonly [K in keyof DriverKinds]: readonly (keyof DriverKinds[K] & string)[] } = {
+  cgroup: [
+    "plan",
+    "join",
+    "update",
+    "freeze",
+    "thaw",
+    "isFrozen",
+    "processes",
+    "killAll",
+    "stats",
+    "oomKills",
+    "remove",
+  ],
+  seccomp: ["compile", "verdict", "readProfile", "defaultProfile"],
+  namespace: ["plan"],
+  "snapshotter-factory": ["open"],
+};
 const MAX_LINKS = 40;
 const STICKY = 0o1000;
 const WRITABLE_BY_OTHERS = 0o022;
@@ -39,7 +58,9 @@ async function loadDrivers(file: string, uid: number): Promise<Driver[]> {
   try {
     given = ((await import(path)) as { default?: unknown }).default;
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
+    // Bun tells several syntax errors in one.
+    const first: unknown = cause instanceof AggregateError ? (cause.errors[0] ?? cause) : cause;
+    const message = first instanceof Error ? first.message : String(first);
     throw invalid(path, `cannot be loaded: ${message}`, cause);
   }
   const list: unknown[] = Array.isArray(given) ? given : [given];
@@ -51,7 +72,8 @@ function checkDriver(value: unknown, path: string, which: string): Driver {
     throw invalid(path, `has no driver${which} as its default export`);
   }
   const { kind, name, probe } = value as Partial<Driver>;
-  if (!KINDS.some((each) => each === kind)) {
+  const known = KINDS.find((each) => each === kind);
+  if (known === undefined) {
     throw invalid(
       path,
       `has a driver${which} of kind ${JSON.stringify(kind)}; kinds are ${KINDS.join(", ")}`,
@@ -61,6 +83,11 @@ function checkDriver(value: unknown, path: string, which: string): Driver {
     throw invalid(path, `has a driver${which} whose name is not of a-z 0-9 . _ -`);
   }
   if (typeof probe !== "function") throw invalid(path, `has a driver${which} without probe()`);
+  for (const method of METHODS[known]) {
+    if (typeof (value as Record<string, unknown>)[method] !== "function") {
+      throw invalid(path, `has a driver${which} of kind ${known} without ${method}()`);
+    }
+  }
   return value as Driver;
 }
 
@@ -72,7 +99,13 @@ function safeFile(file: string, uid: number): string {
   const path = realPath(file);
   const status = statusOf(path);
   if (status === undefined) {
-    throw fail({ code: "NOT_FOUND", field: "--driver", message: "there is no such driver file", path: file });
+    throw fail({
+      code: "NOT_FOUND",
+      field: "--driver",
+      message: "there is no such driver file",
+      path: file,
+      hint: "--driver takes the path of a TypeScript or JavaScript file",
+    });
   }
   if (status.type !== S_IFREG) throw unsafe(path, "is not a regular file");
   for (let at = path, isOwn = true; ; at = parent(at), isOwn = at === parent(path)) {

@@ -107,6 +107,17 @@ describe("an error is one line, and leaves nothing", () => {
     await fails(["run", "--entrypoint", "", world.plain], 125, /no command/);
   });
 
+  test("a limit or a mount that the kernel refuses names its flag", async () => {
+    await fails(["run", "--memory", "4k", world.plain, "true"], 125, /--memory: /, /raise --memory/);
+    await fails(["run", "--ulimit", "nofile=99999999999", world.plain, "true"], 125, /--ulimit: /);
+    await fails(["run", "-v", "/etc:/etc/passwd", world.plain, "true"], 125, /--volume: /);
+    await fails(["--snapshotter", "moon", "run", world.plain], 125, /no snapshotter named "moon"/);
+  });
+
+  test("a plan of a directory that is no bundle", async () => {
+    for (const path of [".", "./nope", "/nope"]) await fails(["plan", path], 125, /no config.json/);
+  });
+
   test("a flag that makes no sense", async () => {
     const cases: [string[], RegExp][] = [
       [["--memory", "lots"], /--memory: "lots" is not a size/],

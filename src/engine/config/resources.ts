@@ -45,7 +45,8 @@ export function buildLimits(flags: LimitFlags, host: LimitHost): Limits {
       warnings.push("this kernel does not count swap for a cgroup: --memory-swap has no effect");
     }
   }
-  if (flags.cpus !== undefined) {
+  // 0 is Docker's word for no limit: over a limit of the configuration, too.
+  if (flags.cpus !== undefined && !/^0*\.?0+$/.test(flags.cpus)) {
     resources.cpu = { quota: parseCpus(flags.cpus, host.cpus), period: CPU_PERIOD };
   }
   if (flags["pids-limit"] !== undefined) {

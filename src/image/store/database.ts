@@ -5,7 +5,8 @@
  */
 import { Database } from "bun:sqlite";
 import { fail } from "../../error.ts";
-import { tryUnlink } from "../../kernel/file.ts";
+import { O_CREAT, O_RDWR } from "../../kernel/constants.ts";
+import { open, tryUnlink, withFd } from "../../kernel/file.ts";
 
 const SCHEMA_VERSION = 1;
 /** `facts`: by digest of the manifest, and so true for ever. `layers`: what was committed, by driver. */
@@ -43,6 +44,8 @@ function isDamaged(error: unknown): boolean {
 }
 
 function openOnce(path: string): Database {
+  // SQLite gives its other files the mode of this one.
+  withFd(open(path, O_RDWR | O_CREAT, 0o600), () => undefined);
   const database = new Database(path, { create: true, readwrite: true, strict: true });
   try {
     database.run("PRAGMA busy_timeout = 10000");

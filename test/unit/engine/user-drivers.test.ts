@@ -53,7 +53,8 @@ describe("a driver of a user's own", () => {
   });
 
   test("may be one of several in a file", async () => {
-    const text = `const one = (name: string) => ({ kind: "seccomp", name, probe: () => ({ ok: true }) });
+    const text = `const one = (name: string) => ({ kind: "seccomp", name, probe: () => ({ ok: true }),
+        compile() {}, verdict() {}, readProfile() {}, defaultProfile() {} });
       export default [one("a"), one("b")];`;
     const registry = await withUserDrivers(builtin(), [driverFile(text)], uid);
     expect(registry.names("seccomp")).toEqual(["a", "b"]);
@@ -65,6 +66,8 @@ describe("a driver of a user's own", () => {
       ['export default { kind: "toaster", name: "x", probe() {} };', "toaster"],
       ['export default { kind: "seccomp", name: "../x", probe() {} };', "name"],
       ['export default { kind: "seccomp", name: "x" };', "without probe()"],
+      ['export default { kind: "seccomp", name: "x", probe() {} };', "without compile()"],
+      ['export default { kind: "snapshotter-factory", name: "x", probe() {} };', "without open()"],
       ["this is no program", "cannot be loaded"],
     ];
     for (const [text, words] of cases) {
