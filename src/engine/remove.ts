@@ -2,7 +2,8 @@
  * `rm`: what a container left on this host goes. Not here: processes and cgroups, which runtime/ ends and removes.
  */
 import { asCtrError, CtrError, fail } from "../error.ts";
-import { deleteContainer } from "../runtime/lifecycle.ts";
+import { SIGKILL } from "../kernel/signal.ts";
+import { containerState, deleteContainer, killContainer } from "../runtime/lifecycle.ts";
 import {
   abandonedIDs,
   containerDirectory,
@@ -20,6 +21,9 @@ import { containerStatus } from "./status.ts";
 
 /** More mounts than any snapshotter lays on top of each other. */
 const MOST_MOUNTS = 16;
+/** How long `rm -f` leaves it to the container's own `run` to clean up, in milliseconds. */
+const PATIENCE = 500;
+const LOOK_AGAIN = 10;
 
 /** What removing has to know. */
 type Leftover = Pick<ContainerRecord, "id" | "name" | "snapshotter">;
@@ -49,8 +53,26 @@ export async function removeContainer(engine: Engine, text: string, force: boole
       hint: "wait for it, or interrupt the ctr-bun that creates it",
     });
   }
+  if (isRunning) await endRun(engine, id);
   await removeAll(engine, record ?? unrecorded(store, id));
   return true;
+}
+
+/**
+ * Kills the program and lets its own `run` take the runtime's part away, if there is still one: two that remove the same
+ * cgroup at the same time are in each other's way.
+ */
+async function endRun(engine: Engine, id: string): Promise<void> {
+  const { stateRoot: root, registry } = engine;
+  try {
+    killContainer({ root, id, signal: SIGKILL, registry });
+  } catch {
+    // It ended by itself meanwhile, or cannot be killed like this: deleting it does, or says why not.
+    return;
+  }
+  for (let waited = 0; waited < PATIENCE && containerState(root, id) !== undefined; waited += LOOK_AGAIN) {
+    await Bun.sleep(LOOK_AGAIN);
+  }
 }
 
 /** Removes what processes left that were killed while they made a container. */
