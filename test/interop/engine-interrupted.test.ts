@@ -134,3 +134,14 @@ test("a hole in a volume's file stays one", async () => {
   expect(statSync(copy).blocks).toBeLessThan(4096);
   expect((await world.ctr("rm", "holes")).code).toBe(0);
 }, 60_000);
+
+test("a run that is killed at any moment leaves what rm -f removes", async () => {
+  for (let delay = 40; delay < 160; delay += 6) {
+    const child = world.start("run", "--name", "killed", world.plain, "sleep", "100");
+    await Bun.sleep(delay);
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(await world.ctr("rm", "-f", "killed")).toMatchObject({ code: 0, stderr: "" });
+    expect(world.leftovers()).toMatchObject({ ...nothing, cgroups: [] });
+  }
+}, 60_000);
