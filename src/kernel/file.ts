@@ -262,8 +262,10 @@ export function listDirectory(fd: number): { name: string; type: number }[] {
   const buffer = new Uint8Array(32768);
   const view = viewOf(buffer);
   for (;;) {
-    const n = check(sys("getdents64", fd, buffer, buffer.byteLength), { syscall: "getdents64" });
-    if (n === 0) return entries;
+    const n = sys("getdents64", fd, buffer, buffer.byteLength);
+    // ENOENT: somebody removed the directory meanwhile.
+    if (n === 0 || n === -ERRNO.ENOENT) return entries;
+    check(n, { syscall: "getdents64" });
     for (let at = 0; at < n; at += view.getUint16(at + 16, true)) {
       const name = textOf(buffer.subarray(at + 19, at + view.getUint16(at + 16, true)));
       if (name !== "." && name !== "..") entries.push({ name, type: view.getUint8(at + 18) });
