@@ -69,8 +69,9 @@ function podman(...args: string[]): Result {
     PATH: process.env.PATH ?? "",
     HOME: folder,
     CONTAINERS_CONF: join(folder, "containers.conf"),
+    // conmon leaves an empty file named oom in its working directory.
   };
-  return runCommand(command(...args), { env });
+  return runCommand(command(...args), { env, cwd: folder });
 }
 
 const run = (...args: string[]) => podman("run", "--rm", "--network", "none", ...args);
