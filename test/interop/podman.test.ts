@@ -69,7 +69,7 @@ function podman(...args: string[]): Result {
     PATH: process.env.PATH ?? "",
     HOME: folder,
     CONTAINERS_CONF: join(folder, "containers.conf"),
-    };
+  };
   // conmon leaves an empty file named oom in its working directory.
   return runCommand(command(...args), { env, cwd: folder });
 }
