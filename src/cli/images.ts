@@ -5,6 +5,7 @@
 import { type Image, listImages } from "../image/images.ts";
 import { familiarRepository, parseReference } from "../image/reference.ts";
 import { print } from "../kernel/output.ts";
+import { shortID } from "../spec/image/short-id.ts";
 import { verb } from "./command.ts";
 import { formatAll } from "./format.ts";
 import { humanAge, humanSize } from "./human.ts";
@@ -51,7 +52,7 @@ interface Row {
 /** One for each name, as in Docker; one without a name for an image that has none. */
 function rowsOf(image: Image, whole: boolean, now: number): Row[] {
   const common = {
-    ID: whole ? image.id : image.id.replace(/^sha256:/, "").slice(0, 12),
+    ID: whole ? image.id : shortID(image.id),
     CreatedAt: image.created ?? "N/A",
     CreatedSince: humanAge(image.created, now),
     Size: humanSize(image.size ?? image.contentSize),

@@ -4,6 +4,7 @@
 
 import { type ListedContainer, listContainers } from "../engine/list.ts";
 import { print } from "../kernel/output.ts";
+import { shortID } from "../spec/image/short-id.ts";
 import { verb } from "./command.ts";
 import { formatAll } from "./format.ts";
 import { humanAge, humanDuration } from "./human.ts";
@@ -35,7 +36,7 @@ function row({ record, status }: ListedContainer, whole: boolean, now: number) {
   const { config, host, state } = record;
   const command = [...(config.entrypoint ?? []), ...config.cmd].join(" ");
   return {
-    ID: whole ? record.id : record.id.slice(0, 12),
+    ID: whole ? record.id : shortID(record.id),
     Image: record.image.reference,
     Command: JSON.stringify(whole || command.length <= 20 ? command : `${command.slice(0, 19)}…`),
     CreatedAt: record.created,

@@ -4,6 +4,7 @@
  * by whichever process comes first. No database: what is on disk is all there is.
  * Not here: what the runtime knows of a container that runs (status.ts).
  */
+
 import { asCtrError, type CtrError, fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import {
@@ -36,6 +37,7 @@ import {
 } from "../kernel/file.ts";
 import { cString } from "../kernel/memory.ts";
 import { sys } from "../kernel/raw.ts";
+import { shortID } from "../spec/image/short-id.ts";
 import { parseJson } from "../spec/parse.ts";
 import { NAME_PATTERN, randomName } from "./names.ts";
 import { ContainerRecord } from "./record.ts";
@@ -201,11 +203,6 @@ export function findID(store: string, text: string): string {
   const id = link === undefined ? idByPrefix(store, text) : link.slice(link.lastIndexOf("/") + 1);
   if (id === undefined || statusOf(containerDirectory(store, id)) === undefined) throw notFound(text);
   return id;
-}
-
-/** A container's short ID, as Docker shows it. */
-export function shortID(id: string): string {
-  return id.replace(/^sha256:/, "").slice(0, 12);
 }
 
 function idByPrefix(store: string, text: string): string | undefined {

@@ -3,12 +3,14 @@
  * config.json, record. Whatever fails on the way, all of it is taken back.
  * Not here: running it (run.ts).
  */
+
 import { hostname as hostHostname } from "node:os";
 import type { Snapshotter } from "../driver.ts";
 import { CtrError, fail } from "../error.ts";
 import type { PulledImage } from "../image/pull.ts";
 import { check } from "../kernel/check.ts";
 import { close, readText, tryMkdir } from "../kernel/file.ts";
+import { shortID } from "../spec/image/short-id.ts";
 import { writeJson } from "../spec/json.ts";
 import { parseJson } from "../spec/parse.ts";
 import { RuntimeConfig } from "../spec/runtime/config.ts";
@@ -24,7 +26,6 @@ import {
   containerDirectory,
   findContainer,
   releaseContainer,
-  shortID,
   writeRecord,
 } from "./containers.ts";
 import { containerDevices } from "./devices.ts";

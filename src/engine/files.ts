@@ -2,6 +2,7 @@
  * Files of the host that a container's making reads, and those in the container's directory that it writes.
  * Not here: what stands in them (config/).
  */
+
 import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from "../kernel/constants.ts";
@@ -10,11 +11,12 @@ import { open, readAll, readTextIfAny, tryOpen, withFd, writeAll } from "../kern
 import { type CallerEnv, type EnvChange, parseEnvFile } from "./config/env.ts";
 import type { ProvidedFiles } from "./config/mounts.ts";
 import { type HostEntry, hostsFile, hostsFileOfHost, resolvConf } from "./config/network-files.ts";
+import { absolutePath } from "./path.ts";
 
 /** Changes of the environment in `--env-file`s, in their order. */
 export function readEnvFiles(paths: readonly string[], cwd: string, caller: CallerEnv): EnvChange[] {
   return paths.flatMap((path) => {
-    const text = readHostFile(path.startsWith("/") ? path : `${cwd}/${path}`, "--env-file");
+    const text = readHostFile(absolutePath(path, cwd), "--env-file");
     return parseEnvFile(text, path, caller);
   });
 }

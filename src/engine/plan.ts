@@ -2,6 +2,7 @@
  * `plan`: what would be done for a bundle or an image, step by step, without doing it.
  * Not here: plans (plan/), or their text (plan/record.ts).
  */
+
 import { fail } from "../error.ts";
 import { S_IFDIR } from "../kernel/constants.ts";
 import { readText, statusOf } from "../kernel/file.ts";
@@ -13,11 +14,12 @@ import { readFlags } from "./asked.ts";
 import { createContainer } from "./create.ts";
 import { type Engine, requireRoot } from "./engine.ts";
 import { interruptible } from "./interrupt.ts";
+import { absolutePath } from "./path.ts";
 import type { RunRequest } from "./run.ts";
 
 /** The plan of a bundle: a directory with a config.json. */
 export function planBundle(engine: Engine, directory: string): string {
-  const bundle = directory.startsWith("/") ? directory : `${engine.cwd}/${directory}`;
+  const bundle = absolutePath(directory, engine.cwd);
   const config = parseJson(RuntimeConfig, readText(`${bundle}/config.json`), "config.json");
   return recordPlan(preparePlan({ ...common(engine), id: "plan", bundle, config }));
 }
@@ -27,7 +29,7 @@ export function planBundle(engine: Engine, directory: string): string {
  * @throws CtrError NOT_FOUND where it means a path, and no bundle is there.
  */
 export function isBundle(engine: Engine, text: string): boolean {
-  const path = text.startsWith("/") ? text : `${engine.cwd}/${text}`;
+  const path = absolutePath(text, engine.cwd);
   if (statusOf(`${path}/config.json`) !== undefined) return true;
   if (!/^[./]/.test(text) && statusOf(path, undefined, 0)?.type !== S_IFDIR) return false;
   throw fail({

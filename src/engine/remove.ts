@@ -1,9 +1,11 @@
 /**
  * `rm`: what a container left on this host goes. Not here: processes and cgroups, which runtime/ ends and removes.
  */
+
 import { asCtrError, CtrError, fail } from "../error.ts";
 import { SIGKILL } from "../kernel/signal.ts";
 import { containerState, deleteContainer, killContainer } from "../runtime/lifecycle.ts";
+import { shortID } from "../spec/image/short-id.ts";
 import {
   abandonedIDs,
   containerDirectory,
@@ -11,7 +13,6 @@ import {
   isBeingMade,
   readRecord,
   releaseContainer,
-  shortID,
   unrecorded,
 } from "./containers.ts";
 import { type Engine, openSnapshotter } from "./engine.ts";

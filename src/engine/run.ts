@@ -2,6 +2,7 @@
  * `run` in the foreground: make a container, run it, give back the program's exit code, leave what was asked for.
  * Not here: making it (create.ts); terminals, signals and waiting (runtime).
  */
+
 import { fail } from "../error.ts";
 import { O_RDWR } from "../kernel/constants.ts";
 import { close, open, removeTree, statusOf } from "../kernel/file.ts";
@@ -15,6 +16,7 @@ import { type Engine, requireRoot } from "./engine.ts";
 import { writeNew } from "./files.ts";
 import { inFlags } from "./flag-fields.ts";
 import { interruptible } from "./interrupt.ts";
+import { absolutePath } from "./path.ts";
 import { removeContainerFiles, unmountContainer } from "./remove.ts";
 
 /** What `run` takes. */
@@ -126,7 +128,7 @@ function refuseWithoutTerminal(flags: RunFlags): void {
 }
 
 function newCidfile(path: string, cwd: string): string {
-  const absolute = path.startsWith("/") ? path : `${cwd}/${path}`;
+  const absolute = absolutePath(path, cwd);
   if (statusOf(absolute) === undefined) return absolute;
   throw fail({
     code: "EXISTS",

@@ -2,11 +2,13 @@
  * The seccomp profile of a container: the default one, a file's, or none.
  * Not here: what profiles mean (the seccomp driver).
  */
+
 import { asCtrError, fail } from "../error.ts";
 import { readJson } from "../spec/json.ts";
 import type { LinuxSeccomp } from "../spec/runtime/config.ts";
 import type { Engine } from "./engine.ts";
 import { readHostFile } from "./files.ts";
+import { absolutePath } from "./path.ts";
 
 /** The profile for linux.seccomp; undefined for none. */
 export function seccompProfile(
@@ -18,7 +20,7 @@ export function seccompProfile(
   const { registry, host, cwd } = engine;
   const driver = registry.choose("seccomp", host);
   if (choice === "default") return driver.defaultProfile(capabilities, host.arch);
-  const path = choice.startsWith("/") ? choice : `${cwd}/${choice}`;
+  const path = absolutePath(choice, cwd);
   const text = readHostFile(path, "--security-opt seccomp");
   try {
     const value = readJson(text);

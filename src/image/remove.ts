@@ -1,7 +1,9 @@
 /**
  * Removing images: a name, or with the last name the image. Not here: freeing the space (garbage.ts).
  */
+
 import { type CtrError, fail } from "../error.ts";
+import { shortID } from "../spec/image/short-id.ts";
 import { knownFacts } from "./facts.ts";
 import { type Image, resolveImage } from "./find.ts";
 import { withoutDoubles } from "./names.ts";
@@ -98,7 +100,7 @@ function checkRepositories(image: Image): void {
   if (repositories.size <= 1) return;
   throw fail({
     code: "IN_USE",
-    message: `cannot remove image ${shortID(image)}: it has names in ${repositories.size} repositories`,
+    message: `cannot remove image ${shortID(image.id)}: it has names in ${repositories.size} repositories`,
     hint: "remove the names one by one, or all of them with --force",
   });
 }
@@ -106,11 +108,7 @@ function checkRepositories(image: Image): void {
 function inUse(image: Image, text: string, users: readonly string[]): CtrError {
   return fail({
     code: "IN_USE",
-    message: `cannot remove image ${text}: ${users.length === 1 ? "container" : "containers"} ${users.join(", ")} made from ${shortID(image)}`,
+    message: `cannot remove image ${text}: ${users.length === 1 ? "container" : "containers"} ${users.join(", ")} made from ${shortID(image.id)}`,
     hint: "remove what uses it first, or use --force, which leaves the containers as they are",
   });
-}
-
-function shortID({ id }: Image): string {
-  return id.slice(7, 19);
 }

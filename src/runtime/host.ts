@@ -31,7 +31,8 @@ export function probeHost(): Host {
     cgroup: probeCgroups(),
     get capabilities() {
       let bits = 0n;
-      for (let number = 0; number <= lastCapability(); number++) {
+      const last = lastCapability();
+      for (let number = 0; number <= last; number++) {
         if (sys("prctl", PR_CAPBSET_READ, number, 0, 0, 0) === 1) bits |= 1n << BigInt(number);
       }
       return bits;

@@ -2,8 +2,10 @@
  * The effective settings: flag beats environment beats file beats default, and where each came from.
  * Not here: what is done with them.
  */
+
 import { fail } from "../../error.ts";
 import { readTextIfAny } from "../../kernel/file.ts";
+import { absolutePath } from "../path.ts";
 import { lineOfFault, lineOfKey } from "./places.ts";
 import type { RegistrySettings, SettingsFile } from "./schema.ts";
 
@@ -204,10 +206,6 @@ function defaultStore(env: SettingSources["env"], uid: number): string {
 
 function filled(text: string | undefined): string | undefined {
   return text === "" ? undefined : text;
-}
-
-function absolutePath(path: string, cwd: string): string {
-  return path.startsWith("/") ? path : `${cwd}/${path}`;
 }
 
 function oneOf<const T extends string>(
