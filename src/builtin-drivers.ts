@@ -23,11 +23,11 @@ export function builtinRegistry(): DriverRegistry {
         .seccompDriver,
   });
   registry.add({
-    kind: "snapshotter-factory",
+    kind: "snapshotter",
     name: "overlay",
     load: () =>
       (require("../drivers/overlay/driver.ts") as typeof import("../drivers/overlay/driver.ts"))
-        .overlayFactory,
+        .overlayDriver,
   });
   return registry;
 }

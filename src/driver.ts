@@ -202,8 +202,9 @@ export interface SnapshotUsage {
  * key (a chain ID), atomically: a snapshot is committed whole or not at all. Several processes work on one root at
  * the same time. A key never becomes a path without being checked or hashed.
  */
-export interface Snapshotter extends Driver {
-  readonly kind: "snapshotter";
+export interface Snapshotter {
+  /** Of its driver: kept with what is made from its snapshots. */
+  readonly name: string;
   stat(key: string): SnapshotInfo | undefined;
   usage(key: string): SnapshotUsage;
   prepare(key: string, parent: string | undefined): SnapshotMount[];
@@ -218,21 +219,21 @@ export interface Snapshotter extends Driver {
 }
 
 /** A snapshotter works below a directory of its own. */
-export interface SnapshotterFactory extends Driver {
-  readonly kind: "snapshotter-factory";
+export interface SnapshotterDriver extends Driver {
+  readonly kind: "snapshotter";
   open(root: string): Snapshotter;
 }
 
 // --- registry -----------------------------------------------------------------------------------------------------
 
-export type DriverKind = "cgroup" | "seccomp" | "namespace" | "snapshotter" | "snapshotter-factory";
+export type DriverKind = "cgroup" | "seccomp" | "namespace" | "snapshotter";
 
 /** Kind of a driver to its contract. */
 export interface DriverKinds {
   readonly cgroup: CgroupDriver;
   readonly seccomp: SeccompDriver;
   readonly namespace: NamespaceDriver;
-  readonly "snapshotter-factory": SnapshotterFactory;
+  readonly snapshotter: SnapshotterDriver;
 }
 
 /** A driver that is not loaded before it is looked up. */
@@ -245,8 +246,10 @@ export interface DriverEntry {
 /** Drivers by kind and name. A later one of the same kind and name takes the place of an earlier one. */
 export interface DriverRegistry {
   add(entry: DriverEntry): void;
+  /** As {@link add}, before all others of its kind. */
+  prefer(entry: DriverEntry): void;
   get<K extends keyof DriverKinds>(kind: K, name: string): DriverKinds[K];
-  /** The first one of that kind (user's first, then in order of registration) whose probe says yes. */
+  /** The first one of that kind whose probe says yes. */
   choose<K extends keyof DriverKinds>(kind: K, host: Host): DriverKinds[K];
   names(kind: keyof DriverKinds): string[];
 }
@@ -263,11 +266,18 @@ export function createRegistry(): DriverRegistry {
     }
     return driver as DriverKinds[K];
   }
+  function forget({ kind, name }: DriverEntry): void {
+    const same = entries.findIndex((other) => other.kind === kind && other.name === name);
+    if (same >= 0) entries.splice(same, 1);
+  }
   return {
     add(entry) {
-      const same = entries.findIndex((other) => other.kind === entry.kind && other.name === entry.name);
-      if (same >= 0) entries.splice(same, 1);
+      forget(entry);
       entries.push(entry);
+    },
+    prefer(entry) {
+      forget(entry);
+      entries.unshift(entry);
     },
     get(kind, name) {
       const entry = entries.find((other) => other.kind === kind && other.name === name);

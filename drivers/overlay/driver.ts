@@ -10,7 +10,7 @@ import type {
   SnapshotKind,
   SnapshotMount,
   Snapshotter,
-  SnapshotterFactory,
+  SnapshotterDriver,
 } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
 import { tryChmod, tryChown, trySetTimes } from "../../src/kernel/attributes.ts";
@@ -35,7 +35,7 @@ export interface RebasingSnapshotter extends Snapshotter {
 }
 
 /** The factory, with what its snapshotters can do besides the contract. */
-export interface OverlayFactory extends SnapshotterFactory {
+export interface OverlayDriver extends SnapshotterDriver {
   open(root: string): RebasingSnapshotter;
 }
 
@@ -58,8 +58,8 @@ function probe(host: Host): Probe {
 }
 
 /** The built-in snapshotter named `overlay`. */
-export const overlayFactory: OverlayFactory = {
-  kind: "snapshotter-factory",
+export const overlayDriver: OverlayDriver = {
+  kind: "snapshotter",
   name: "overlay",
   probe,
   open: openOverlay,
@@ -106,9 +106,7 @@ function openOverlay(root: string): RebasingSnapshotter {
   }
 
   return {
-    kind: "snapshotter",
     name: "overlay",
-    probe,
     stat: (key) => records.read(() => infoOf(records.find(key))),
     usage: (key) => treeUsage(fs(records.read(() => existing(records, key)).id)),
     prepare: (key, parent) => create(key, "active", parent),

@@ -4,7 +4,7 @@
 import { builtinRegistry } from "../builtin-drivers.ts";
 import type { Engine } from "../engine/engine.ts";
 import { loadSettings } from "../engine/settings/load.ts";
-import { withUserDrivers } from "../engine/user-drivers.ts";
+import { addUserDrivers } from "../engine/user-drivers.ts";
 import { openStore, type Store } from "../image/store/store.ts";
 import { probeHost } from "../runtime/host.ts";
 import { ENGINE_ROOT } from "../runtime/state.ts";
@@ -16,7 +16,8 @@ export async function openEngine(globals: Globals, report: ReportOptions): Promi
   const uid = process.geteuid?.() ?? 0;
   const cwd = process.cwd();
   const { settings } = await loadSettings({ flags: globals, env: process.env, uid, cwd });
-  const registry = await withUserDrivers(builtinRegistry(), settings.drivers, uid);
+  const registry = builtinRegistry();
+  await addUserDrivers(registry, settings.drivers, uid);
   let store: Store | undefined;
   return {
     settings,

@@ -25,28 +25,26 @@ export interface Engine {
 /** The snapshotter by that name, at its place in the store; without a name, the first that works here. */
 export function openSnapshotter(engine: Engine, name = engine.settings.snapshotter): Snapshotter {
   const { registry, host, settings } = engine;
-  if (name !== undefined && !registry.names("snapshotter-factory").includes(name)) {
+  if (name !== undefined && !registry.names("snapshotter").includes(name)) {
     throw fail({
       code: "NO_DRIVER",
       field: "--snapshotter",
       message: `there is no snapshotter named ${JSON.stringify(name)}`,
-      hint: `known: ${registry.names("snapshotter-factory").join(", ")}; one of your own is given with --driver FILE`,
+      hint: `known: ${registry.names("snapshotter").join(", ")}; one of your own is given with --driver FILE`,
     });
   }
-  const factory =
-    name === undefined
-      ? registry.choose("snapshotter-factory", host)
-      : registry.get("snapshotter-factory", name);
-  const probe = factory.probe(host);
+  const driver =
+    name === undefined ? registry.choose("snapshotter", host) : registry.get("snapshotter", name);
+  const probe = driver.probe(host);
   if (!probe.ok) {
     throw fail({
       code: "NO_DRIVER",
       field: "--snapshotter",
-      message: `snapshotter ${factory.name} does not work on this host: ${probe.why}`,
+      message: `snapshotter ${driver.name} does not work on this host: ${probe.why}`,
       hint: probe.hint,
     });
   }
-  return factory.open(`${settings.store}/snapshots/${factory.name}`);
+  return driver.open(`${settings.store}/snapshots/${driver.name}`);
 }
 
 /** Containers need what only root may do, until rootless exists. */

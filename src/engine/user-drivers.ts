@@ -3,12 +3,12 @@
  * contract as the built-in ones and nothing else. A file that others may write would run their code as root: refused.
  * Not here: the contracts (driver.ts).
  */
-import { createRegistry, type Driver, type DriverKinds, type DriverRegistry, type Host } from "../driver.ts";
+import type { Driver, DriverKinds, DriverRegistry } from "../driver.ts";
 import { type CtrError, fail } from "../error.ts";
 import { S_IFDIR, S_IFREG } from "../kernel/constants.ts";
 import { readlink, statusOf } from "../kernel/file.ts";
 
-const KINDS: readonly (keyof DriverKinds)[] = ["cgroup", "seccomp", "namespace", "snapshotter-factory"];
+const KINDS: readonly (keyof DriverKinds)[] = ["cgroup", "seccomp", "namespace", "snapshotter"];
 /** What a driver of each kind must be able to do, besides probe(). */
 const METHODS: { readonly [K in keyof DriverKinds]: readonly (keyof DriverKinds[K] & string)[] } = {
   cgroup: [
@@ -26,29 +26,26 @@ const METHODS: { readonly [K in keyof DriverKinds]: readonly (keyof DriverKinds[
   ],
   seccomp: ["compile", "verdict", "readProfile", "defaultProfile"],
   namespace: ["plan"],
-  "snapshotter-factory": ["open"],
+  snapshotter: ["open"],
 };
 const MAX_LINKS = 40;
 const STICKY = 0o1000;
 const WRITABLE_BY_OTHERS = 0o022;
 
 /**
- * The built-in drivers and those of `files`; a user's come first in every choice.
+ * Adds the drivers of `files`: they come before the built-in ones, and the first file's before the second's.
  * @throws CtrError UNSAFE_DRIVER, INVALID_DRIVER, NOT_FOUND.
  */
-export async function withUserDrivers(
-  builtin: DriverRegistry,
+export async function addUserDrivers(
+  registry: DriverRegistry,
   files: readonly string[],
   uid: number,
-): Promise<DriverRegistry> {
-  if (files.length === 0) return builtin;
-  const own = createRegistry();
-  for (const file of files) {
-    for (const driver of await loadDrivers(file, uid)) {
-      own.add({ kind: driver.kind as keyof DriverKinds, name: driver.name, load: () => driver });
-    }
+): Promise<void> {
+  const drivers: Driver[] = [];
+  for (const file of files) drivers.push(...(await loadDrivers(file, uid)));
+  for (const driver of drivers.reverse()) {
+    registry.prefer({ kind: driver.kind, name: driver.name, load: () => driver });
   }
-  return joined(own, builtin);
 }
 
 /** What a file gives, checked. */
@@ -141,21 +138,6 @@ function realPath(file: string): string {
 
 function parent(path: string): string {
   return path.slice(0, path.lastIndexOf("/")) || "/";
-}
-
-function joined(own: DriverRegistry, builtin: DriverRegistry): DriverRegistry {
-  return {
-    add: (entry) => own.add(entry),
-    get: (kind, name) => (own.names(kind).includes(name) ? own.get(kind, name) : builtin.get(kind, name)),
-    choose<K extends keyof DriverKinds>(kind: K, host: Host): DriverKinds[K] {
-      for (const name of own.names(kind)) {
-        const driver = own.get(kind, name);
-        if (driver.probe(host).ok) return driver;
-      }
-      return builtin.choose(kind, host);
-    },
-    names: (kind) => [...new Set([...own.names(kind), ...builtin.names(kind)])],
-  };
 }
 
 function unsafe(path: string, why: string): CtrError {

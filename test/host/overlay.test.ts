@@ -1,7 +1,7 @@
 /** The overlay snapshotter: the conformance suite, and what is its own. Needs root. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { overlayFactory } from "../../drivers/overlay/driver.ts";
+import { overlayDriver } from "../../drivers/overlay/driver.ts";
 import type { Host } from "../../src/driver.ts";
 import { applyLayer } from "../../src/image/layer/apply.ts";
 import { mount, unmount } from "../../src/kernel/mount.ts";
@@ -9,7 +9,7 @@ import { OCI_LAYER_TAR } from "../../src/spec/image/media-types.ts";
 import { snapshotterSuite } from "../support/snapshotter-suite.ts";
 import { inPieces, tar } from "../support/tar-writer.ts";
 
-snapshotterSuite("overlay", () => overlayFactory);
+snapshotterSuite("overlay", () => overlayDriver);
 
 const base = mkdtempSync("/tmp/ctr-bun-overlay-");
 afterAll(() => rmSync(base, { recursive: true, force: true }));
@@ -25,17 +25,17 @@ const HOST: Host = {
 };
 
 describe("probe", () => {
-  test("yes for root on this host", () => expect(overlayFactory.probe(HOST)).toEqual({ ok: true }));
+  test("yes for root on this host", () => expect(overlayDriver.probe(HOST)).toEqual({ ok: true }));
   test("no without root, or without the capability", () => {
-    expect(overlayFactory.probe({ ...HOST, uid: 1000 }).ok).toBe(false);
-    expect(overlayFactory.probe({ ...HOST, capabilities: 0n }).ok).toBe(false);
+    expect(overlayDriver.probe({ ...HOST, uid: 1000 }).ok).toBe(false);
+    expect(overlayDriver.probe({ ...HOST, capabilities: 0n }).ok).toBe(false);
   });
 });
 
 describe("on disk", () => {
   test("a change that was cut short is undone, and the rest is found again", () => {
     const root = `${base}/cut`;
-    const snapshots = overlayFactory.open(root);
+    const snapshots = overlayDriver.open(root);
     snapshots.prepare("a", undefined);
     snapshots.commit("1", "a");
     snapshots.prepare("b", "1");
@@ -44,7 +44,7 @@ describe("on disk", () => {
     rmSync(`${root}/keys`, { recursive: true });
     mkdirSync(`${root}/keys`);
     writeFileSync(`${root}/dirty`, "");
-    const again = overlayFactory.open(root);
+    const again = overlayDriver.open(root);
     expect(again.stat("1")?.kind).toBe("committed");
     expect(again.stat("b")?.parent).toBe("1");
     expect(again.stat("a")).toBeUndefined();
@@ -54,7 +54,7 @@ describe("on disk", () => {
 
   test("a removal that was cut short is finished by the next", () => {
     const root = `${base}/trash`;
-    const snapshots = overlayFactory.open(root);
+    const snapshots = overlayDriver.open(root);
     mkdirSync(`${root}/trash-1-2-3/fs`, { recursive: true });
     snapshots.prepare("a", undefined);
     snapshots.remove("a");
@@ -63,20 +63,20 @@ describe("on disk", () => {
 
   test("a record that is damaged is named", () => {
     const root = `${base}/damaged`;
-    const snapshots = overlayFactory.open(root);
+    const snapshots = overlayDriver.open(root);
     snapshots.prepare("a", undefined);
     writeFileSync(`${root}/1/info.json`, '{"key":"a"}');
     expect(() => snapshots.stat("a")).toThrow("incomplete");
   });
 
   test("a path that mount options cannot hold is refused", () => {
-    expect(() => overlayFactory.open(`${base}/a:b`)).toThrow("colon");
-    expect(() => overlayFactory.open("relative")).toThrow("absolute");
+    expect(() => overlayDriver.open(`${base}/a:b`)).toThrow("colon");
+    expect(() => overlayDriver.open("relative")).toThrow("absolute");
   });
 
   test("more layers than mount options can hold are refused, and nothing is left of it", () => {
     const root = `${base}/${"long".repeat(50)}`;
-    const snapshots = overlayFactory.open(root);
+    const snapshots = overlayDriver.open(root);
     let parent: string | undefined;
     const grow = () => {
       for (let index = 0; index < 30; index++) {
@@ -93,8 +93,8 @@ describe("on disk", () => {
 test("20 processes at the same time, on one root", async () => {
   const root = `${base}/many`;
   const script = `
-    const { overlayFactory } = await import(${JSON.stringify(`${import.meta.dir}/../../drivers/overlay/driver.ts`)});
-    const snapshots = overlayFactory.open(${JSON.stringify(root)});
+    const { overlayDriver } = await import(${JSON.stringify(`${import.meta.dir}/../../drivers/overlay/driver.ts`)});
+    const snapshots = overlayDriver.open(${JSON.stringify(root)});
     const me = process.argv[1];
     for (let i = 0; i < 5; i++) {
       snapshots.prepare("active " + me + i, undefined);
@@ -107,7 +107,7 @@ test("20 processes at the same time, on one root", async () => {
   );
   for (const child of started) expect(await child.exited).toBe(0);
   const kinds: string[] = [];
-  overlayFactory.open(root).walk(({ kind }) => kinds.push(kind));
+  overlayDriver.open(root).walk(({ kind }) => kinds.push(kind));
   expect(kinds.filter((kind) => kind === "committed").length).toBe(40);
   expect(kinds.filter((kind) => kind === "active").length).toBe(40);
 }, 60_000);
@@ -115,8 +115,8 @@ test("20 processes at the same time, on one root", async () => {
 test("a process killed in the middle leaves a root that works", async () => {
   const root = `${base}/killed`;
   const script = `
-    const { overlayFactory } = await import(${JSON.stringify(`${import.meta.dir}/../../drivers/overlay/driver.ts`)});
-    const snapshots = overlayFactory.open(${JSON.stringify(root)});
+    const { overlayDriver } = await import(${JSON.stringify(`${import.meta.dir}/../../drivers/overlay/driver.ts`)});
+    const snapshots = overlayDriver.open(${JSON.stringify(root)});
     for (let i = 0; ; i++) {
       snapshots.prepare("k" + process.pid + "-" + i, undefined);
       snapshots.commit("c" + process.pid + "-" + i, "k" + process.pid + "-" + i);
@@ -127,7 +127,7 @@ test("a process killed in the middle leaves a root that works", async () => {
     await Bun.sleep(60 + round * 9);
     child.kill("SIGKILL");
     await child.exited;
-    const snapshots = overlayFactory.open(root);
+    const snapshots = overlayDriver.open(root);
     snapshots.prepare(`after ${round}`, undefined);
     const seen: string[] = [];
     snapshots.walk(({ key }) => seen.push(key));
@@ -138,7 +138,7 @@ test("a process killed in the middle leaves a root that works", async () => {
 }, 60_000);
 
 test("layers unpacked side by side, and put on each other at their commit", async () => {
-  const snapshots = overlayFactory.open(`${base}/rebase`);
+  const snapshots = overlayDriver.open(`${base}/rebase`);
   const apply = async (key: string, members: Parameters<typeof tar>[0]) => {
     snapshots.prepare(key, undefined);
     await applyLayer({
@@ -170,7 +170,7 @@ test("layers unpacked side by side, and put on each other at their commit", asyn
 });
 
 test("a snapshotter without an upper directory has its layers applied through its mounts", async () => {
-  const real = overlayFactory.open(`${base}/mounted`);
+  const real = overlayDriver.open(`${base}/mounted`);
   const plain = { ...real, upper: () => undefined };
   const layers = [
     [

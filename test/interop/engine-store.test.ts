@@ -153,7 +153,7 @@ describe("plan", () => {
 const COPY_DRIVER = `
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
-import type { Snapshotter, SnapshotterFactory } from ${JSON.stringify(resolve(import.meta.dir, "../../src/driver.ts"))};
+import type { Snapshotter, SnapshotterDriver } from ${JSON.stringify(resolve(import.meta.dir, "../../src/driver.ts"))};
 
 const hash = (key: string) => new Bun.CryptoHasher("sha256").update(key).digest("hex");
 
@@ -175,7 +175,7 @@ function open(root: string): Snapshotter {
     return kind === undefined ? undefined : { ...JSON.parse(readFileSync(place(kind, key) + "/info.json", "utf8")), kind };
   };
   return {
-    kind: "snapshotter", name: "copy", probe: () => ({ ok: true }), stat, mounts,
+    name: "copy", stat, mounts,
     usage: () => ({ bytes: 0, inodes: 0 }),
     prepare: make("active"), view: make("view"),
     upper: () => undefined,
@@ -194,5 +194,5 @@ function open(root: string): Snapshotter {
   };
 }
 
-export default { kind: "snapshotter-factory", name: "copy", probe: () => ({ ok: true }), open } satisfies SnapshotterFactory;
+export default { kind: "snapshotter", name: "copy", probe: () => ({ ok: true }), open } satisfies SnapshotterDriver;
 `;

@@ -17,7 +17,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { overlayFactory } from "../../drivers/overlay/driver.ts";
+import { overlayDriver } from "../../drivers/overlay/driver.ts";
 import { applyLayer } from "../../src/image/layer/apply.ts";
 import { mount, unmount } from "../../src/kernel/mount.ts";
 import { type Member, tar } from "../support/tar-writer.ts";
@@ -125,7 +125,7 @@ test.skipIf(!usable)(
     run("umoci", "raw", "add-layer", "--image", `${image}:t`, "special.tar");
     run("umoci", "unpack", "--image", `${image}:t`, "theirs");
 
-    const snapshots = overlayFactory.open(`${base}/store`);
+    const snapshots = overlayDriver.open(`${base}/store`);
     const { layers, diffIDs } = layersOf();
     expect(layers.length).toBe(3);
     let parent: string | undefined;

@@ -20,12 +20,12 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import type { SnapshotInfo, SnapshotMount, Snapshotter, SnapshotterFactory } from "../../src/driver.ts";
+import type { SnapshotInfo, SnapshotMount, Snapshotter, SnapshotterDriver } from "../../src/driver.ts";
 import { mount, unmount } from "../../src/kernel/mount.ts";
 
-/** Registers the suite with bun:test. `makeFactory` is called once. */
-export function snapshotterSuite(name: string, makeFactory: () => SnapshotterFactory): void {
-  const factory = makeFactory();
+/** Registers the suite with bun:test. `makeDriver` is called once. */
+export function snapshotterSuite(name: string, makeDriver: () => SnapshotterDriver): void {
+  const driver = makeDriver();
   const base = mkdtempSync("/tmp/ctr-bun-snapshotter-");
   let run = 0;
   let root = "";
@@ -67,13 +67,13 @@ export function snapshotterSuite(name: string, makeFactory: () => SnapshotterFac
     beforeEach(() => {
       root = `${base}/${++run}`;
       mkdirSync(root, { mode: 0o700 });
-      snapshots = factory.open(root);
+      snapshots = driver.open(root);
     });
     afterAll(() => rmSync(base, { recursive: true, force: true }));
 
     test("is what it says", () => {
-      expect(factory.kind).toBe("snapshotter-factory");
-      expect([snapshots.kind, snapshots.name]).toEqual(["snapshotter", factory.name]);
+      expect(driver.kind).toBe("snapshotter");
+      expect(snapshots.name).toBe(driver.name);
     });
 
     test("an active snapshot is empty, writable, and keeps what is written", () => {
@@ -225,7 +225,7 @@ export function snapshotterSuite(name: string, makeFactory: () => SnapshotterFac
     test("another process sees the same: opened again, all is there", () => {
       layer("1", undefined, write("x"));
       snapshots.prepare("a", "1");
-      const again = factory.open(root);
+      const again = driver.open(root);
       expect(again.stat("1")?.kind).toBe("committed");
       within(again.mounts("a"), (directory) => expect(readdirSync(directory)).toEqual(["x"]));
       again.remove("a");

@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRegistry, type Host } from "../../../src/driver.ts";
-import { withUserDrivers } from "../../../src/engine/user-drivers.ts";
+import { addUserDrivers } from "../../../src/engine/user-drivers.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "ctr-bun-drivers-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -24,39 +24,42 @@ function driverFile(text: string, mode = 0o644): string {
 
 const snapshotter = (name: string, ok = true) =>
   `const name: string = ${JSON.stringify(name)};
-   export default { kind: "snapshotter-factory", name, probe: () => (${ok} ? { ok: true } : { ok: false, why: "no" }),
-     open: (root: string) => ({ kind: "snapshotter", name, root }) };`;
+   export default { kind: "snapshotter", name, probe: () => (${ok} ? { ok: true } : { ok: false, why: "no" }),
+     open: (root: string) => ({ name, root }) };`;
 
 function builtin() {
   const registry = createRegistry();
   const ours = {
-    kind: "snapshotter-factory",
+    kind: "snapshotter",
     name: "overlay",
     probe: () => ({ ok: true }) as const,
   } as const;
-  registry.add({ kind: "snapshotter-factory", name: "overlay", load: () => ours });
+  registry.add({ kind: "snapshotter", name: "overlay", load: () => ours });
   return registry;
 }
 
 describe("a driver of a user's own", () => {
   test("is found by name, and chosen before ours", async () => {
-    const registry = await withUserDrivers(builtin(), [driverFile(snapshotter("mine"))], uid);
-    expect(registry.get("snapshotter-factory", "mine").open("/r") as unknown).toMatchObject({ root: "/r" });
-    expect(registry.choose("snapshotter-factory", host).name).toBe("mine");
-    expect(registry.get("snapshotter-factory", "overlay").name).toBe("overlay");
-    expect(registry.names("snapshotter-factory")).toEqual(["mine", "overlay"]);
+    const registry = builtin();
+    await addUserDrivers(registry, [driverFile(snapshotter("mine"))], uid);
+    expect(registry.get("snapshotter", "mine").open("/r") as unknown).toMatchObject({ root: "/r" });
+    expect(registry.choose("snapshotter", host).name).toBe("mine");
+    expect(registry.get("snapshotter", "overlay").name).toBe("overlay");
+    expect(registry.names("snapshotter")).toEqual(["mine", "overlay"]);
   });
 
   test("that does not work here gives way to ours", async () => {
-    const registry = await withUserDrivers(builtin(), [driverFile(snapshotter("mine", false))], uid);
-    expect(registry.choose("snapshotter-factory", host).name).toBe("overlay");
+    const registry = builtin();
+    await addUserDrivers(registry, [driverFile(snapshotter("mine", false))], uid);
+    expect(registry.choose("snapshotter", host).name).toBe("overlay");
   });
 
   test("may be one of several in a file", async () => {
     const text = `const one = (name: string) => ({ kind: "seccomp", name, probe: () => ({ ok: true }),
         compile() {}, verdict() {}, readProfile() {}, defaultProfile() {} });
       export default [one("a"), one("b")];`;
-    const registry = await withUserDrivers(builtin(), [driverFile(text)], uid);
+    const registry = builtin();
+    await addUserDrivers(registry, [driverFile(text)], uid);
     expect(registry.names("seccomp")).toEqual(["a", "b"]);
   });
 
@@ -67,22 +70,22 @@ describe("a driver of a user's own", () => {
       ['export default { kind: "seccomp", name: "../x", probe() {} };', "name"],
       ['export default { kind: "seccomp", name: "x" };', "without probe()"],
       ['export default { kind: "seccomp", name: "x", probe() {} };', "without compile()"],
-      ['export default { kind: "snapshotter-factory", name: "x", probe() {} };', "without open()"],
+      ['export default { kind: "snapshotter", name: "x", probe() {} };', "without open()"],
       ["this is no program", "cannot be loaded"],
     ];
     for (const [text, words] of cases) {
-      await expect(withUserDrivers(builtin(), [driverFile(text)], uid)).rejects.toThrow(words);
+      await expect(addUserDrivers(builtin(), [driverFile(text)], uid)).rejects.toThrow(words);
     }
-    await expect(withUserDrivers(builtin(), [join(directory, "nope.ts")], uid)).rejects.toThrow(
+    await expect(addUserDrivers(builtin(), [join(directory, "nope.ts")], uid)).rejects.toThrow(
       "no such driver",
     );
-    await expect(withUserDrivers(builtin(), [directory], uid)).rejects.toThrow("not a regular file");
+    await expect(addUserDrivers(builtin(), [directory], uid)).rejects.toThrow("not a regular file");
   });
 });
 
 describe("a driver that others could change", () => {
   const refused = (file: string) =>
-    expect(withUserDrivers(builtin(), [file], uid)).rejects.toMatchObject({ code: "UNSAFE_DRIVER" });
+    expect(addUserDrivers(builtin(), [file], uid)).rejects.toMatchObject({ code: "UNSAFE_DRIVER" });
 
   test("by writing the file is refused", async () => {
     await refused(driverFile(snapshotter("mine"), 0o666));

@@ -43,9 +43,7 @@ export function directorySnapshotter(root: string): Snapshotter & { readonly roo
   };
   return {
     root,
-    kind: "snapshotter",
     name: "directories",
-    probe: () => ({ ok: true }),
     stat,
     usage: () => ({ bytes: 0, inodes: 0 }),
     prepare(key, parent) {
