@@ -10,7 +10,15 @@ import { sys } from "./kernel/raw.ts";
 import { OCI_ROOT } from "./runtime/state.ts";
 
 /** Global options of runc and crun: before a verb, they mean the OCI level. */
-const OCI_GLOBALS = ["--root", "--log", "--systemd-cgroup", "--rootless", "--cgroup-manager", "--debug"];
+const OCI_GLOBALS = [
+  "--root",
+  "--log",
+  "--systemd-cgroup",
+  "--rootless",
+  "--cgroup-manager",
+  "--criu",
+  "--debug",
+];
 /** Verbs that only the OCI level has (so far). */
 const OCI_VERBS = new Set(["oci", "create", "start", "state", "delete", "list", "spec"]);
 /** Verbs of both levels whose first argument is a container. */

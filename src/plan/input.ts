@@ -52,6 +52,8 @@ export interface PlanOptions {
   readonly preserveFds: number;
   /** The init stays PID 1, forwards signals, reaps, and ends with the program's code. */
   readonly init: boolean;
+  /** The container gets no cgroup, whatever the host has. */
+  readonly noCgroup?: boolean;
 }
 
 /** Everything a plan is made from. */

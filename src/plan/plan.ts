@@ -4,7 +4,7 @@
  */
 import type { CgroupPart, NamespacePart, SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
-import type { Process } from "../spec/runtime/config.ts";
+import type { LinuxResources, Process } from "../spec/runtime/config.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
@@ -91,7 +91,8 @@ export function makePlan(input: PlanInput): Plan {
   return {
     steps,
     cgroupPaths: cgroup.paths,
-    cgroupDriver: cgroup === NO_CGROUP ? undefined : input.registry.choose("cgroup", input.host).name,
+    cgroupDriver:
+      Object.keys(cgroup.paths).length === 0 ? undefined : input.registry.choose("cgroup", input.host).name,
     warnings,
   };
 }
@@ -131,6 +132,7 @@ const NO_CGROUP: CgroupPart = {
 };
 
 function cgroupPart({ config, host, registry, options }: PlanInput): CgroupPart {
+  if (options.noCgroup === true) return withoutCgroup(config.linux?.resources);
   if (host.cgroup.mode === "none") {
     if (config.linux?.resources === undefined) return NO_CGROUP;
     return {
@@ -147,6 +149,21 @@ function cgroupPart({ config, host, registry, options }: PlanInput): CgroupPart 
     },
     host,
   );
+}
+
+/** Limits that were asked for, and would not be held, are refused; of devices all are seen. */
+function withoutCgroup({ devices, ...limits }: LinuxResources = {}): CgroupPart {
+  const limit = Object.entries(limits).find(([, value]) => isSet(value));
+  if (limit !== undefined) {
+    throw fail({
+      code: "CGROUP",
+      field: `linux.resources.${limit[0]}`,
+      message: "cannot set limits without cgroups",
+      hint: "leave it out, or --cgroup-manager disabled",
+    });
+  }
+  const warning = "linux.resources.devices: without cgroups access to devices is not restricted";
+  return { ...NO_CGROUP, warnings: isSet(devices) ? [warning] : [] };
 }
 
 function namespaceParts({ config, registry }: PlanInput): { type: string; part: NamespacePart }[] {

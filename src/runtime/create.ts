@@ -28,6 +28,8 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
   const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
   if (wantsTerminal && request.terminal === undefined) throw noConsole();
   const { plan, facts } = prepare(request, until === "created" ? "wait" : "go");
+  request.onPlan?.(plan);
+  for (const warning of plan.warnings) request.onWarning?.(warning);
   const consoleSocket =
     wantsTerminal && socketPath !== undefined ? connectConsoleSocket(socketPath) : undefined;
   const directory = claimID(root, id);

@@ -15,6 +15,7 @@ import { close, readlink } from "../kernel/file.ts";
 import { tryPidfd } from "../kernel/process.ts";
 import { catchSignals } from "../kernel/signal.ts";
 import { makeExecPlan } from "../plan/exec.ts";
+import type { Plan } from "../plan/step.ts";
 import type { Process } from "../spec/runtime/config.ts";
 import { applyPlan } from "./apply.ts";
 import { attend } from "./attend.ts";
@@ -42,6 +43,8 @@ export interface ExecRequest {
   readonly ignorePaused?: boolean;
   /** Gets what of the process was ignored, and why. */
   onWarning?(message: string): void;
+  /** Gets the plan before it is carried out. */
+  onPlan?(plan: Plan): void;
 }
 
 const NAMESPACES: readonly (readonly [file: string, flag: number])[] = [
@@ -84,8 +87,8 @@ function needRunning(request: ExecRequest, record: ContainerRecord, pidfd: numbe
     if (request.registry.get("cgroup", cgroupDriver).isFrozen(cgroupPaths)) {
       throw fail({
         code: "WRONG_STATE",
-        message: "cannot exec in a paused container",
-        hint: "resume it first, or give --ignore-paused",
+        message: "cannot exec in a paused container (use --ignore-paused to override)",
+        hint: `resume ${request.id} first`,
       });
     }
   }
@@ -131,6 +134,7 @@ async function execBeside(
     noNewKeyring: record.noNewKeyring,
     root: ownRoot(record) ? undefined : `/proc/${record.pid}/root`,
   });
+  request.onPlan?.(plan);
   for (const warning of plan.warnings) request.onWarning?.(warning);
   let master: number | undefined;
   let consoleSocket: number | undefined;

@@ -30,6 +30,10 @@ export interface ContainerRequest {
   readonly noNewKeyring?: boolean;
   /** The init stays PID 1: it forwards signals, reaps, and ends with the program's code. */
   readonly init?: boolean;
+  /** Leaves control groups out altogether. */
+  readonly noCgroup?: boolean;
+  /** Gets the plan before it is carried out. */
+  onPlan?(plan: Plan): void;
   /** After everything is made, before the program starts. */
   onCreated?(pid: number): void;
   /** Gets what a person should know: what of the config was ignored, and why. */
@@ -67,6 +71,7 @@ export function prepare(
     noNewKeyring: request.noNewKeyring ?? false,
     preserveFds: request.preserveFds ?? 0,
     init: request.init ?? false,
+    ...(request.noCgroup === true ? { noCgroup: true } : {}),
   };
   const complete = withCustoms(config, facts);
   return { plan: makePlan({ config: complete, host, registry, facts, options }), facts };

@@ -174,7 +174,7 @@ describe("exec on a terminal", () => {
       expect(await run.ended()).toBe(9);
       expect(lines(run.shown())).toEqual(["20 70", "/dev/pts/0", "9"]);
       const without = bundle.ctr("exec", "-t", id, "true");
-      expect(without.code).toBe(1);
+      expect(without.code).toBe(255);
       expect(without.err).toContain("--tty: standard input is not a terminal");
     } finally {
       bundle.ctr("delete", "--force", id);

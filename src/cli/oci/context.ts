@@ -12,15 +12,18 @@ export interface OciContext {
   /** State root (--root). */
   readonly root: string;
   readonly log: LogOptions;
+  /** Containers get no cgroup (crun's --cgroup-manager disabled). */
+  readonly noCgroup: boolean;
   readonly registry: DriverRegistry;
   readonly host: Host;
 }
 
-export function createContext(root: string, log: LogOptions): OciContext {
+export function createContext(root: string, log: LogOptions, noCgroup = false): OciContext {
   let host: Host | undefined;
   return {
     root,
     log,
+    noCgroup,
     registry: builtinRegistry(),
     get host() {
       host ??= probeHost();

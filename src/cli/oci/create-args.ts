@@ -7,7 +7,8 @@ import type { ContainerRequest } from "../../runtime/prepare.ts";
 import type { StepTime } from "../../runtime/trace.ts";
 import type { Values } from "../argv.ts";
 import { bundlePath, type OciContext, readBundle } from "./context.ts";
-import { logWarning } from "./log.ts";
+import { logDebug, logWarning } from "./log.ts";
+import { planLines } from "./plan-lines.ts";
 
 export const CREATE_ARGS = {
   bundle: {
@@ -99,7 +100,9 @@ export function createRequest(
     preserveFds,
     noPivot: values["no-pivot"],
     noNewKeyring: values["no-new-keyring"],
+    noCgroup: context.noCgroup,
     onWarning: (message) => logWarning(message, context.log),
+    onPlan: (plan) => logDebug(() => planLines(plan), context.log),
     ...(terminal === undefined ? {} : { terminal }),
     ...(pidFile === undefined ? {} : { pidFile }),
     ...(values.trace === undefined ? {} : { onTrace: writeTrace(values.trace) }),

@@ -8,7 +8,8 @@ import { parseJson } from "../../spec/parse.ts";
 import { Process } from "../../spec/runtime/process.ts";
 import type { Values } from "../argv.ts";
 import { descriptorCount } from "./create-args.ts";
-import { logWarning } from "./log.ts";
+import { logDebug, logWarning } from "./log.ts";
+import { planLines } from "./plan-lines.ts";
 import { defineVerb } from "./verb.ts";
 
 const ARGS = {
@@ -91,6 +92,8 @@ export default defineVerb({
   about: "run a further program in a container",
   args: ARGS,
   stopAtPositional: true,
+  // As runc's: to be told from most codes of programs.
+  errorCode: 255,
   async run(values, { root, registry, host, log }) {
     const preserveFds = descriptorCount(values["preserve-fds"]);
     const record = needRecord(root, values.id);
@@ -126,6 +129,7 @@ export default defineVerb({
       preserveFds,
       ignorePaused: values["ignore-paused"],
       onWarning: (message) => logWarning(message, log),
+      onPlan: (plan) => logDebug(() => planLines(plan), log),
       ...(terminal === undefined ? {} : { terminal }),
       ...(pidFile === undefined ? {} : { pidFile }),
     });

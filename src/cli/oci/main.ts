@@ -10,13 +10,13 @@ import remove from "./delete.ts";
 import exec from "./exec.ts";
 import kill from "./kill.ts";
 import list from "./list.ts";
-import { type LogOptions, logError } from "./log.ts";
+import { type LogOptions, logDebug, logError, logOptions, NO_LOG, openLog } from "./log.ts";
 import run from "./run.ts";
 import spec from "./spec.ts";
 import start from "./start.ts";
 import state from "./state.ts";
 import type { OciVerb } from "./verb.ts";
-import { versionLines } from "./version.ts";
+import { version, versionLines } from "./version.ts";
 
 type AnyVerb = OciVerb<Defs>;
 
@@ -33,16 +33,18 @@ const VERBS: Readonly<Record<string, unknown>> = {
   spec,
 };
 
-/** runc's global options, and crun's --cgroup-manager. */
+/** runc's global options, and crun's --log-level and --cgroup-manager. */
 const GLOBALS = {
   root: { type: "string", description: `state root (default: ${OCI_ROOT})` },
-  log: { type: "string", description: "file to append errors to" },
+  log: { type: "string", description: "file to append errors and warnings to" },
   "log-format": { type: "string", description: "text (default) or json" },
-  debug: { type: "boolean", description: "accepted as runc does" },
+  "log-level": { type: "string", description: "error, warning (default) or debug" },
+  debug: { type: "boolean", description: "log every step of what is done" },
   rootless: { type: "string", description: "accepted as runc does: true, false or auto" },
   "systemd-cgroup": { type: "boolean", description: "let systemd make the cgroups" },
-  "cgroup-manager": { type: "string", description: "cgroupfs" },
-  version: { type: "boolean", alias: "v", description: "print the version" },
+  "cgroup-manager": { type: "string", description: "cgroupfs (default) or disabled" },
+  criu: { type: "string", description: "accepted as runc does: nothing is checkpointed" },
+  version: { type: "boolean", alias: ["v", "V"], description: "print the version" },
   rest: { type: "positional", rest: true, required: false, description: "the verb and its arguments" },
 } as const;
 
@@ -52,64 +54,81 @@ function unsupported(field: string, hint: string) {
 
 /** Runs a command of the OCI level and returns its exit code. */
 export async function ociMain(argv: readonly string[]): Promise<number> {
-  let log: LogOptions = { file: undefined, format: "text" };
+  const outcome: { log: LogOptions; errorCode: number } = { log: NO_LOG, errorCode: 1 };
   try {
-    const outcome = parseArgv(argv, GLOBALS, { verb: "oci", stopAtPositional: true });
-    if (outcome.help) return help();
-    const { values } = outcome;
-    const format = values["log-format"] ?? "text";
-    if (format !== "text" && format !== "json") {
-      throw fail({
-        code: "USAGE",
-        field: "--log-format",
-        message: `unknown format ${JSON.stringify(format)}: text or json`,
-      });
-    }
-    log = { file: values.log, format };
-    if (values.version) {
-      print(versionLines());
-      return 0;
-    }
-    if (values["systemd-cgroup"])
-      throw unsupported("--systemd-cgroup", "leave it out: cgroups are then made directly");
-    const manager = values["cgroup-manager"];
-    if (manager !== undefined && manager !== "cgroupfs")
-      throw unsupported("--cgroup-manager", "cgroupfs is supported");
-    const [name = "", ...rest] = values.rest;
-    return name === "" || name === "help" ? help() : await runVerb(name, rest, values.root ?? OCI_ROOT, log);
+    return await runCommandLine(argv, outcome);
   } catch (thrown) {
     const error = asCtrError(thrown);
-    logError(error, log);
-    return error.code === "INTERNAL" || error.exitCode === undefined || error.code === "USAGE"
-      ? 1
-      : error.exitCode;
+    logError(error, outcome.log);
+    const isProgram = error.exitCode !== undefined && error.code !== "INTERNAL" && error.code !== "USAGE";
+    return isProgram ? (error.exitCode ?? 1) : outcome.errorCode;
   }
 }
 
-async function runVerb(
-  name: string,
+/** `outcome` gets what an error is reported with as soon as it is known. */
+async function runCommandLine(
   argv: readonly string[],
-  root: string,
-  log: LogOptions,
+  outcome: { log: LogOptions; errorCode: number },
 ): Promise<number> {
-  const verb = Object.hasOwn(VERBS, name) ? (VERBS[name] as AnyVerb) : undefined;
-  if (verb === undefined) {
-    const meant = nearest(name, Object.keys(VERBS));
-    throw fail({
-      code: "USAGE",
-      message: `there is no verb ${JSON.stringify(name)}`,
-      hint: meant === undefined ? "see `ctr-bun oci help`" : `did you mean ${meant}?`,
-    });
+  const parsed = parseArgv(argv, GLOBALS, { verb: "oci", stopAtPositional: true });
+  if (parsed.help) return help(undefined);
+  const { values } = parsed;
+  const log = logOptions(values);
+  outcome.log = { ...log, file: undefined };
+  openLog(log);
+  outcome.log = log;
+  if (values.version) {
+    print(versionLines());
+    return 0;
   }
-  const outcome = parseArgv(argv, verb.args, {
-    verb: name,
-    stopAtPositional: verb.stopAtPositional ?? false,
-  });
-  if (outcome.help) return verbHelp(verb);
-  return await verb.run(outcome.values, createContext(root, log));
+  checkRootless(values.rootless);
+  const noCgroup = isWithoutCgroups(values["cgroup-manager"], values["systemd-cgroup"]);
+  const [name = "", ...rest] = values.rest;
+  if (name === "" || name === "help" || name === "h") return help(rest[0]);
+  const verb = findVerb(name);
+  const own = parseArgv(rest, verb.args, { verb: name, stopAtPositional: verb.stopAtPositional ?? false });
+  if (own.help) return verbHelp(verb);
+  outcome.errorCode = verb.errorCode ?? 1;
+  logDebug(() => [`ctr-bun ${version()}: ${name}`], log);
+  return await verb.run(own.values, createContext(values.root ?? OCI_ROOT, log, noCgroup));
 }
 
-function help(): number {
+/** As Go reads a boolean, or `auto`. It changes nothing: errors of cgroups are never left out. */
+function checkRootless(text: string | undefined): void {
+  if (text === undefined || /^(|auto|1|t|true|0|f|false)$/i.test(text)) return;
+  throw fail({
+    code: "USAGE",
+    field: "--rootless",
+    message: `invalid value ${JSON.stringify(text)}: true, false or auto`,
+  });
+}
+
+/** Whether cgroups are switched off; what is not there is refused. */
+function isWithoutCgroups(manager: string | undefined, systemd: boolean): boolean {
+  if (systemd) throw unsupported("--systemd-cgroup", "leave it out: cgroups are then made directly");
+  if (manager === "systemd") throw unsupported("--cgroup-manager", "cgroupfs and disabled are supported");
+  if (manager === undefined || manager === "cgroupfs" || manager === "disabled")
+    return manager === "disabled";
+  throw fail({
+    code: "USAGE",
+    field: "--cgroup-manager",
+    message: `unknown cgroup manager ${JSON.stringify(manager)}: cgroupfs, systemd or disabled`,
+  });
+}
+
+function findVerb(name: string): AnyVerb {
+  const verb = Object.hasOwn(VERBS, name) ? (VERBS[name] as AnyVerb) : undefined;
+  if (verb !== undefined) return verb;
+  const meant = nearest(name, Object.keys(VERBS));
+  throw fail({
+    code: "USAGE",
+    message: `there is no verb ${JSON.stringify(name)}`,
+    hint: meant === undefined ? "see `ctr-bun oci help`" : `did you mean ${meant}?`,
+  });
+}
+
+function help(topic: string | undefined): number {
+  if (topic !== undefined) return verbHelp(findVerb(topic));
   const verbs = Object.values(VERBS) as AnyVerb[];
   const lines = verbs.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`);
   print(`ctr-bun oci [OPTIONS] VERB ...: the OCI runtime\n\n${lines.join("\n")}\n\n${flags(GLOBALS)}`);
@@ -127,7 +146,8 @@ function verbHelp({ name, about, args }: AnyVerb): number {
 function flags(args: Defs): string {
   const lines = Object.entries(args).flatMap(([name, def]) => {
     if (def.type === "positional") return [];
-    const short = typeof def.alias === "string" ? `-${def.alias}, ` : "    ";
+    const [alias] = [def.alias ?? []].flat();
+    const short = alias === undefined ? "    " : `-${alias}, `;
     return [`  ${`${short}--${name}${def.type === "string" ? " VALUE" : ""}`.padEnd(30)} ${def.description}`];
   });
   return `${lines.join("\n")}\n`;

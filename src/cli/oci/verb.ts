@@ -8,6 +8,8 @@ export interface OciVerb<T extends Defs> {
   readonly args: T;
   /** Everything from the first word that is no flag on belongs to the positionals (exec). */
   readonly stopAtPositional?: boolean;
+  /** Exit code of its errors that have none of their own, once its flags are read; 1. */
+  readonly errorCode?: number;
   /** Returns the exit code. */
   run(values: Values<T>, context: OciContext): Promise<number>;
 }
