@@ -113,12 +113,27 @@ describe("a good config.json", () => {
 });
 
 describe("a bad config.json is refused with its path", () => {
-  const cases = fixtureValue("config/bad.json") as {
-    at: string;
-    value?: unknown;
-    field?: string;
-    message: string;
-  }[];
+  interface Case {
+    readonly at: string;
+    readonly value?: unknown;
+    readonly field?: string;
+    readonly message: string;
+  }
+  /** bad.json: what a property's meaning forbids; bad-types.json: the plain wrong type of the others. */
+  const cases = ["config/bad.json", "config/bad-types.json"].flatMap((name) => fixtureValue(name) as Case[]);
+
+  test("of every property that the specification has", () => {
+    /** Strings under keys of the user's: one stands for all. */
+    const ofTheUser = /^(annotations|linux\.sysctl|linux\.resources\.unified)\..*/;
+    const property = (path: string) => path.replace(ofTheUser, "$1.*");
+    const anyIndex = (path: string) => path.replace(/\[\d+\]/g, "[]");
+    const written = (path: readonly (string | number)[]) =>
+      path.map((key, at) => (typeof key === "number" ? "[]" : at === 0 ? key : `.${key}`)).join("");
+    const covered = new Set(cases.map(({ at }) => property(anyIndex(at))));
+    const all = new Set(paths(full()).map((path) => property(written(path))));
+    expect([...all].filter((path) => !covered.has(path))).toEqual([]);
+  });
+
   test.each(cases.map((entry) => [entry.at, entry.message, entry] as const))(
     "%s: %s",
     (at, message, entry) => {
