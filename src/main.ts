@@ -20,7 +20,9 @@ const OCI_GLOBALS = [
   "--debug",
 ];
 /** Verbs that only the OCI level has (so far). */
-const OCI_VERBS = new Set(["oci", "create", "start", "state", "delete", "list", "spec"]);
+const OCI_VERBS = new Set(
+  "oci create start state delete list spec pause resume update events checkpoint restore".split(" "),
+);
 /** Verbs of both levels whose first argument is a container. */
 const SHARED_VERBS = new Set(["kill", "exec", "ps"]);
 
@@ -41,7 +43,7 @@ export function isOciLevel(argv0: string, argv: readonly string[]): boolean {
 
 /** Flags of the shared verbs, at either level, that take a value of their own. */
 const SHARED_VALUES = new Set(
-  "-p --process --console-socket --pid-file -u --user -g --additional-gids --cwd -w --workdir -e --env --env-file -c --cap --preserve-fds -s --signal --detach-keys".split(
+  "-p --process --console-socket --pid-file -u --user -g --additional-gids --cwd -w --workdir -e --env --env-file -c --cap --preserve-fds -s --signal --detach-keys -f --format".split(
     " ",
   ),
 );

@@ -69,7 +69,9 @@ export const cgroupV1Driver: CgroupDriver = {
   update,
   freeze: (paths) => freezerOf(paths).freeze(),
   thaw: (paths) => freezerOf(paths).thaw(),
-  isFrozen: (paths) => freezerOf(paths).isFrozen(),
+  // Where nothing can freeze it, nothing did.
+  isFrozen: (paths) =>
+    (paths.freezer !== undefined || paths[UNIFIED] !== undefined) && freezerOf(paths).isFrozen(),
   processes: (paths) => cgroupProcesses(mainPath(paths)),
   killAll,
   stats: readStats,

@@ -9,15 +9,8 @@ import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
 import { removeUnfinished } from "./creating.ts";
 import { runHooksToTheEnd } from "./hooks.ts";
-import {
-  type ContainerRecord,
-  isAlive,
-  noContainer,
-  readRecord,
-  removeState,
-  stateExists,
-  statusOfRecord,
-} from "./state.ts";
+import { type ContainerRecord, isAlive, noContainer, readRecord, removeState, stateExists } from "./state.ts";
+import { currentStatus } from "./status.ts";
 
 /** How long delete waits for a killed process, in milliseconds. */
 const PATIENCE = 10_000;
@@ -40,7 +33,7 @@ export async function deleteContainer(request: DeleteRequest): Promise<void> {
     if (!there && !force) throw noContainer(root, id);
     if (record === undefined) return;
   }
-  const status = statusOfRecord(root, record);
+  const status = currentStatus(root, record, registry);
   if (status !== "stopped") {
     if (!force && status !== "created") {
       throw fail({

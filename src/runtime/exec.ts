@@ -26,6 +26,7 @@ import { callersLimit } from "./facts.ts";
 import { lastCapability } from "./host.ts";
 import type { ExitStatus } from "./run.ts";
 import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
+import { isPaused } from "./status.ts";
 
 export interface ExecRequest {
   readonly root: string;
@@ -82,15 +83,12 @@ function needRunning(request: ExecRequest, record: ContainerRecord, pidfd: numbe
       hint: `start ${request.id} anew`,
     });
   }
-  const { cgroupDriver, cgroupPaths } = record;
-  if (cgroupDriver !== undefined && request.ignorePaused !== true) {
-    if (request.registry.get("cgroup", cgroupDriver).isFrozen(cgroupPaths)) {
-      throw fail({
-        code: "WRONG_STATE",
-        message: "cannot exec in a paused container (use --ignore-paused to override)",
-        hint: `resume ${request.id} first`,
-      });
-    }
+  if (request.ignorePaused !== true && isPaused(record, request.registry)) {
+    throw fail({
+      code: "WRONG_STATE",
+      message: "cannot exec in a paused container (use --ignore-paused to override)",
+      hint: `resume ${request.id} first`,
+    });
   }
   return record;
 }

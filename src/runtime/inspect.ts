@@ -14,6 +14,7 @@ import {
   stateDirectory,
   statusOfRecord,
 } from "./state.ts";
+import { currentStatus } from "./status.ts";
 
 /** runtime-spec's state; `undefined` where there is no such container. A paused one counts as running there. */
 export function containerState(root: string, id: string): State | undefined {
@@ -57,11 +58,8 @@ function ownerOf(directory: string): string {
 
 /** What runc prints of a container. */
 export function listing(root: string, record: ContainerRecord, registry: DriverRegistry): Listing {
-  const { id, bundle, rootfs, created, config, cgroupDriver, cgroupPaths } = record;
-  let status = statusOfRecord(root, record);
-  if (status === "running" && cgroupDriver !== undefined) {
-    if (registry.get("cgroup", cgroupDriver).isFrozen(cgroupPaths)) status = "paused";
-  }
+  const { id, bundle, rootfs, created, config } = record;
+  const status = currentStatus(root, record, registry);
   return {
     ociVersion: OCI_VERSION,
     id,

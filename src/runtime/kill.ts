@@ -4,7 +4,9 @@ import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { close } from "../kernel/file.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
+import { SIGKILL } from "../kernel/signal.ts";
 import { needRecord, statusOfRecord } from "./state.ts";
+import { isPaused } from "./status.ts";
 
 export interface KillRequest {
   readonly root: string;
@@ -28,6 +30,10 @@ export function killContainer({ root, id, signal, all, registry }: KillRequest):
     }
     const message = `cannot signal container ${id}`;
     check(trySignal(pidfd, signal), { syscall: "pidfd_send_signal", message });
+    // On v1 a frozen process dies only once it is thawed. Every other signal waits for resume.
+    if (signal === SIGKILL && record.cgroupDriver !== undefined && isPaused(record, registry)) {
+      registry.get("cgroup", record.cgroupDriver).thaw(record.cgroupPaths);
+    }
   } finally {
     if (pidfd >= 0) close(pidfd);
   }

@@ -4,6 +4,8 @@ export { deleteContainer } from "./delete.ts";
 export { type ExecRequest, execInContainer } from "./exec.ts";
 export { containerState, listContainers } from "./inspect.ts";
 export { killContainer } from "./kill.ts";
+export { pauseContainer, resumeContainer } from "./pause.ts";
 export type { ContainerRequest } from "./prepare.ts";
+export { containerProcesses } from "./processes.ts";
 export { type ExitStatus, runContainer, runDetached } from "./run.ts";
 export { startContainer } from "./start.ts";

@@ -1,4 +1,5 @@
 /** OCI start: a word on the start socket; *executing* and then the end of the connection mean that the program runs. */
+import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import { errnoName } from "../kernel/errno.ts";
 import { close, openDirectory, tryUnlink } from "../kernel/file.ts";
@@ -7,21 +8,13 @@ import { receive, tryConnectUnix } from "../kernel/socket.ts";
 import { REPORT, REPORT_SIZE } from "../machine/report.ts";
 import { startFailure } from "./failure.ts";
 import { runPoststart } from "./poststart.ts";
-import { needRecord, startSocket, stateDirectory, statusOfRecord } from "./state.ts";
+import { type ContainerStatus, needRecord, startSocket, stateDirectory } from "./state.ts";
+import { currentStatus } from "./status.ts";
 
-export async function startContainer(root: string, id: string): Promise<void> {
+export async function startContainer(root: string, id: string, registry: DriverRegistry): Promise<void> {
   const record = needRecord(root, id);
-  const status = statusOfRecord(root, record);
-  if (status !== "created") {
-    throw fail({
-      code: "WRONG_STATE",
-      message:
-        status === "running"
-          ? "cannot start an already running container"
-          : "cannot start a container that has stopped",
-      hint: status === "running" ? undefined : `delete ${id} and create it again`,
-    });
-  }
+  const status = currentStatus(root, record, registry);
+  if (status !== "created") throw wrongState(id, status);
   const directory = openDirectory(stateDirectory(root, id));
   let connection: number;
   try {
@@ -37,6 +30,17 @@ export async function startContainer(root: string, id: string): Promise<void> {
   }
   tryUnlink(startSocket(root, id));
   runPoststart(record);
+}
+
+/** runc's words. */
+function wrongState(id: string, status: ContainerStatus): Error {
+  const [message, hint] =
+    status === "running"
+      ? ["cannot start an already running container"]
+      : status === "paused"
+        ? ["cannot start a container in the paused state", `resume ${id} first`]
+        : ["cannot start a container that has stopped", `delete ${id} and create it again`];
+  return fail({ code: "WRONG_STATE", message, hint });
 }
 
 function listen(connection: number, program: string): void {

@@ -20,7 +20,7 @@ import { version, versionLines } from "./version.ts";
 
 type AnyVerb = OciVerb<Defs>;
 
-/** Verbs by name. All of this level is one piece: loading it in parts would take longer than its parts do. */
+/** Verbs by name. What a container's life takes is one piece: loading it in parts would take longer than its parts do. */
 const VERBS: Readonly<Record<string, unknown>> = {
   create,
   start,
@@ -32,6 +32,17 @@ const VERBS: Readonly<Record<string, unknown>> = {
   list,
   spec,
 };
+
+/** The others, each loaded when it is called. */
+const MORE_VERBS: Readonly<Record<string, () => unknown>> = {
+  pause: () => (require("./pause.ts") as typeof import("./pause.ts")).default,
+  resume: () => (require("./resume.ts") as typeof import("./resume.ts")).default,
+  ps: () => (require("./ps.ts") as typeof import("./ps.ts")).default,
+};
+
+function verbNames(): string[] {
+  return [...Object.keys(VERBS), ...Object.keys(MORE_VERBS)];
+}
 
 /** runc's global options, and crun's --log-level and --cgroup-manager. */
 const GLOBALS = {
@@ -117,9 +128,9 @@ function isWithoutCgroups(manager: string | undefined, systemd: boolean): boolea
 }
 
 function findVerb(name: string): AnyVerb {
-  const verb = Object.hasOwn(VERBS, name) ? (VERBS[name] as AnyVerb) : undefined;
-  if (verb !== undefined) return verb;
-  const meant = nearest(name, Object.keys(VERBS));
+  if (Object.hasOwn(VERBS, name)) return VERBS[name] as AnyVerb;
+  if (Object.hasOwn(MORE_VERBS, name)) return MORE_VERBS[name]?.() as AnyVerb;
+  const meant = nearest(name, verbNames());
   throw fail({
     code: "USAGE",
     message: `there is no verb ${JSON.stringify(name)}`,
@@ -129,7 +140,7 @@ function findVerb(name: string): AnyVerb {
 
 function help(topic: string | undefined): number {
   if (topic !== undefined) return verbHelp(findVerb(topic));
-  const verbs = Object.values(VERBS) as AnyVerb[];
+  const verbs = verbNames().map(findVerb);
   const lines = verbs.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`);
   print(`ctr-bun oci [OPTIONS] VERB ...: the OCI runtime\n\n${lines.join("\n")}\n\n${flags(GLOBALS)}`);
   return 0;

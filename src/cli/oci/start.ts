@@ -6,8 +6,8 @@ export default defineVerb({
   name: "start",
   about: "start the program of a created container",
   args: { id: { type: "positional", description: "the container's ID" } },
-  async run({ id }, { root }) {
-    await startContainer(root, id);
+  async run({ id }, { root, registry }) {
+    await startContainer(root, id, registry);
     return 0;
   },
 });

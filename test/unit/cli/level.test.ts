@@ -34,6 +34,10 @@ test("oci, and runc's global options, mean the OCI level", () => {
   expect(words("--root", join(store, "state"), "kill", "nope")).toContain("container does not exist");
 });
 
+test("verbs that only the OCI level has are its own", () => {
+  for (const verb of ["pause", "resume"]) expect(words(verb, "nope")).toContain("container does not exist");
+});
+
 test("standard output that takes nothing is an error", () => {
   const { exitCode, stderr } = Bun.spawnSync([
     "sh",

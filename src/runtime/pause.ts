@@ -1,0 +1,43 @@
+/** OCI pause and resume: every process of a container is stopped, and goes on, by its cgroup's freezer. */
+import type { CgroupDriver, DriverRegistry } from "../driver.ts";
+import { fail } from "../error.ts";
+import { type ContainerRecord, needRecord } from "./state.ts";
+import { currentStatus } from "./status.ts";
+
+/** Stops a container that is created or running. What is stopped already, or has ended, is an error (as in runc). */
+export function pauseContainer(root: string, id: string, registry: DriverRegistry): void {
+  const record = needRecord(root, id);
+  const status = currentStatus(root, record, registry);
+  if (status !== "running" && status !== "created") {
+    throw fail({
+      code: "WRONG_STATE",
+      message: "container not running",
+      hint: status === "paused" ? `${id} is paused already: resume it` : `${id} has stopped`,
+    });
+  }
+  const driver = driverOf(record, registry);
+  driver.freeze(record.cgroupPaths);
+  if (driver.processes(record.cgroupPaths).length > 0) return;
+  // It ended meanwhile: what is frozen and empty would look paused for ever.
+  driver.thaw(record.cgroupPaths);
+  throw fail({ code: "WRONG_STATE", message: "container process already exited", hint: `${id} has stopped` });
+}
+
+/** Lets a paused container go on. */
+export function resumeContainer(root: string, id: string, registry: DriverRegistry): void {
+  const record = needRecord(root, id);
+  const status = currentStatus(root, record, registry);
+  if (status !== "paused") {
+    throw fail({ code: "WRONG_STATE", message: "container not paused", hint: `${id} is ${status}` });
+  }
+  driverOf(record, registry).thaw(record.cgroupPaths);
+}
+
+function driverOf({ id, cgroupDriver }: ContainerRecord, registry: DriverRegistry): CgroupDriver {
+  if (cgroupDriver !== undefined) return registry.get("cgroup", cgroupDriver);
+  throw fail({
+    code: "CGROUP",
+    message: `container ${id} has no cgroup, so it cannot be paused`,
+    hint: "it was made with --cgroup-manager disabled, or on a host without a cgroup file system",
+  });
+}

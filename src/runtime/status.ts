@@ -1,0 +1,21 @@
+/**
+ * What a container is doing, its cgroup's freezer looked at too: a paused one looks like any other from its process.
+ * Not here: what its process alone tells (state.ts).
+ */
+import type { DriverRegistry } from "../driver.ts";
+import { type ContainerRecord, type ContainerStatus, statusOfRecord } from "./state.ts";
+
+/** As runc has it, a container that is created and not started can be paused too. */
+export function currentStatus(
+  root: string,
+  record: ContainerRecord,
+  registry: DriverRegistry,
+): ContainerStatus {
+  const status = statusOfRecord(root, record);
+  return status !== "stopped" && isPaused(record, registry) ? "paused" : status;
+}
+
+/** Whether the container's cgroup is frozen, or is being frozen. */
+export function isPaused({ cgroupDriver, cgroupPaths }: ContainerRecord, registry: DriverRegistry): boolean {
+  return cgroupDriver !== undefined && registry.get("cgroup", cgroupDriver).isFrozen(cgroupPaths);
+}

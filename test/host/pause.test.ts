@@ -1,0 +1,155 @@
+// pause and resume on the real kernel: what stands still, what goes on, and what the other verbs make of a paused one.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type Bundle, freshID, makeBundle, type Result } from "../support/bundle.ts";
+
+const COUNT = "trap 'exit 3' TERM; while :; do echo x >> /tmp/count; sleep 0.02; done";
+
+let bundle: Bundle;
+beforeAll(() => {
+  bundle = makeBundle();
+});
+afterAll(() => bundle.dispose());
+
+const ctr = (...args: string[]): Result => bundle.ctr(...args);
+const status = (id: string): string => JSON.parse(ctr("state", id).out).status;
+const pidOf = (id: string): number => JSON.parse(ctr("state", id).out).pid;
+
+/** A container, paused or to be paused, that is gone afterwards. */
+async function container(work: (id: string) => void | Promise<void>, started = true): Promise<void> {
+  const id = freshID();
+  rmSync(join(bundle.rootfs, "tmp/count"), { force: true });
+  bundle.configure(["sh", "-c", COUNT], ({ root }) => {
+    root.readonly = false;
+  });
+  expect(ctr("create", "--bundle", bundle.path, id).code).toBe(0);
+  try {
+    if (started) expect(ctr("start", id).code).toBe(0);
+    await work(id);
+  } finally {
+    expect(ctr("delete", "--force", id).code).toBe(0);
+  }
+}
+
+/** How much the container's program wrote so far. */
+function counted(): number {
+  return statSync(join(bundle.rootfs, "tmp/count"), { throwIfNoEntry: false })?.size ?? 0;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; !condition(); tries++) {
+    if (tries > 500) throw new Error("it did not come to that");
+    await Bun.sleep(10);
+  }
+}
+
+describe("pause", () => {
+  test("stops every process, and resume lets it go on", () =>
+    container(async (id) => {
+      await until(() => counted() > 0);
+      expect(ctr("pause", id)).toEqual({ code: 0, out: "", err: "" });
+      expect(status(id)).toBe("paused");
+      const before = counted();
+      await Bun.sleep(200);
+      expect(counted()).toBe(before);
+      expect(ctr("list").out).toContain("paused");
+      expect(ctr("resume", id)).toEqual({ code: 0, out: "", err: "" });
+      expect(status(id)).toBe("running");
+      await until(() => counted() > before);
+    }));
+
+  test("of one that is paused or has ended is an error, as resume of one that is not paused", () =>
+    container(async (id) => {
+      expect(ctr("resume", id)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining("container not paused"),
+      });
+      ctr("pause", id);
+      expect(ctr("pause", id)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining("container not running"),
+      });
+      ctr("kill", id, "KILL");
+      await until(() => status(id) === "stopped");
+      expect(ctr("pause", id)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining("container not running"),
+      });
+      expect(ctr("resume", id)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining("container not paused"),
+      });
+    }));
+
+  test("of one that is only created holds up its start", () =>
+    container((id) => {
+      expect(ctr("pause", id).code).toBe(0);
+      expect(status(id)).toBe("paused");
+      const start = ctr("start", id);
+      expect(start).toMatchObject({
+        code: 1,
+        err: expect.stringContaining("cannot start a container in the paused state"),
+      });
+      ctr("resume", id);
+      expect(status(id)).toBe("created");
+      expect(ctr("start", id).code).toBe(0);
+    }, false));
+});
+
+describe("a paused container", () => {
+  test("runs nothing more, unless exec is told to ignore it", () =>
+    container(async (id) => {
+      ctr("pause", id);
+      const { code, err } = ctr("exec", id, "true");
+      expect(code).not.toBe(0);
+      expect(err).toContain("cannot exec in a paused container (use --ignore-paused to override)");
+      const waiting = Bun.spawn(
+        [
+          join(import.meta.dir, "../../dist/ctr-bun"),
+          "--root",
+          bundle.state,
+          "exec",
+          "--ignore-paused",
+          id,
+          "true",
+        ],
+        { stdin: "ignore" },
+      );
+      await Bun.sleep(300);
+      expect(waiting.exitCode).toBeNull();
+      ctr("resume", id);
+      expect(await waiting.exited).toBe(0);
+    }));
+
+  test("hears of TERM when it goes on", () =>
+    container(async (id) => {
+      await until(() => counted() > 0);
+      const pid = pidOf(id);
+      ctr("pause", id);
+      expect(ctr("kill", id, "TERM").code).toBe(0);
+      expect(status(id)).toBe("paused");
+      expect(readFileSync(`/proc/${pid}/status`, "utf8")).toMatch(/ShdPnd:\t0*4000$/m);
+      ctr("resume", id);
+      await until(() => status(id) === "stopped");
+    }));
+
+  test("dies of KILL at once", () =>
+    container(async (id) => {
+      ctr("pause", id);
+      expect(ctr("kill", id, "KILL").code).toBe(0);
+      await until(() => status(id) === "stopped");
+    }));
+
+  test("is deleted only by force", () =>
+    container((id) => {
+      ctr("pause", id);
+      expect(ctr("delete", id)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining(`cannot delete container ${id} that is not stopped: paused`),
+      });
+      expect(ctr("delete", "--force", id).code).toBe(0);
+      expect(ctr("state", id).code).toBe(1);
+    }));
+});

@@ -1,0 +1,130 @@
+// The verbs for a container that is there (pause, resume, ps, ...) under runc and under ctr-bun, one after the other on
+// the same kind of container: exit codes, the words that engines look for, and what they print.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { type Bundle, CTR_BUN, freshID, makeBundle, runCommand } from "../support/bundle.ts";
+import type { Config } from "../support/config.ts";
+
+let bundle: Bundle;
+beforeAll(() => {
+  bundle = makeBundle();
+});
+afterAll(() => bundle.dispose());
+
+interface Said {
+  readonly code: number;
+  readonly out: string;
+  /** What it logged last: `msg` of the line in JSON. */
+  readonly msg: string;
+}
+
+/** Carries out the same with both runtimes, on a container each under the same ID, and returns both outcomes. */
+function both<T>(
+  work: (ask: (...args: string[]) => Said, id: string) => T,
+  change: (config: Config) => void = () => undefined,
+): { runc: T; ours: T } {
+  const id = freshID();
+  const run = (runtime: string[]): T => {
+    bundle.configure(["sleep", "1000"], (config) => {
+      config.linux.cgroupsPath = `/ctr-bun/${id}`;
+      change(config);
+    });
+    const ask = (...args: string[]): Said => {
+      const { code, out, err } = runCommand([...runtime, "--log-format", "json", ...args]);
+      const line = err.trim().split("\n").at(-1) ?? "";
+      return { code, out, msg: line.startsWith("{") ? JSON.parse(line).msg : "" };
+    };
+    try {
+      expect(ask("create", "--bundle", bundle.path, id).code).toBe(0);
+      return work(ask, id);
+    } finally {
+      ask("delete", "--force", id);
+    }
+  };
+  return {
+    runc: run(["runc", "--root", join(bundle.path, "runc")]),
+    ours: run([CTR_BUN, "--root", bundle.state]),
+  };
+}
+
+/** The exit code and, of the words that were said, those of runc that begin or end them. */
+function codeAndWords({ code, msg }: Said, theirs: Said): [code: number, words: string] {
+  return [code, msg.includes(theirs.msg) ? theirs.msg : msg];
+}
+
+function expectSame({ runc, ours }: { runc: Said[]; ours: Said[] }): void {
+  expect(runc.some(({ code }) => code === 0)).toBe(true);
+  expect(ours.map((each, at) => codeAndWords(each, runc[at] ?? each))).toEqual(
+    runc.map(({ code, msg }) => [code, msg]),
+  );
+}
+
+describe("pause and resume", () => {
+  test("have the same outcomes and words in every state", () => {
+    expectSame(
+      both((ask, id) => [
+        ask("resume", id),
+        ask("pause", id),
+        ask("start", id),
+        ask("delete", id),
+        ask("resume", id),
+        ask("start", id),
+        ask("pause", id),
+        ask("pause", id),
+        ask("resume", id),
+        ask("resume", id),
+        ask("pause", "nope"),
+        ask("resume", "nope"),
+      ]),
+    );
+  });
+
+  test("lead to the same states", () => {
+    const { runc, ours } = both((ask, id) => {
+      const status = (verb: string): string => {
+        ask(verb, id);
+        return JSON.parse(ask("state", id).out).status;
+      };
+      return ["pause", "resume", "start", "pause", "resume"].map(status);
+    });
+    expect(runc).toEqual(["paused", "created", "running", "paused", "running"]);
+    expect(ours).toEqual(runc);
+  });
+});
+
+describe("ps", () => {
+  test("prints the same but for the process's number", () => {
+    const { runc, ours } = both((ask, id) => {
+      ask("start", id);
+      const pid = String(JSON.parse(ask("state", id).out).pid);
+      const asked = [ask("ps", id), ask("ps", "-f", "json", id), ask("ps", id, "-A", "-o", "pid,args")];
+      // Times of the day, and how much of a CPU it used, change meanwhile.
+      return asked.map(({ code, out }) => [
+        code,
+        out
+          .replaceAll(pid, "PID")
+          .replace(/ +\d+ \d\d:\d\d /, " C hh:mm ")
+          .replace(/ +/g, " "),
+      ]);
+    });
+    expect(ours).toEqual(runc);
+    expect(runc[1]).toEqual([0, "[PID]\n"]);
+  });
+
+  test("has the same words for what it cannot do, and nothing of one that has stopped", () => {
+    const { runc, ours } = both((ask, id) => {
+      ask("start", id);
+      const running = [ask("ps", "-f", "xml", id), ask("ps", "nope"), ask("ps", id, "-o", "args")];
+      ask("kill", id, "KILL");
+      for (let tries = 0; tries < 100 && JSON.parse(ask("state", id).out).status !== "stopped"; tries++) {
+        Bun.sleepSync(20);
+      }
+      return { running, stopped: [ask("ps", id).out, ask("ps", "--format", "json", id).out] };
+    });
+    expect(ours.stopped).toEqual(runc.stopped);
+    expect(ours.running.map((each, at) => codeAndWords(each, runc.running[at] ?? each))).toEqual(
+      runc.running.map(({ code, msg }) => [code, msg]),
+    );
+  });
+});
