@@ -9,6 +9,7 @@ import {
   CLOSE_RANGE_CLOEXEC,
   F_DUPFD_CLOEXEC,
   F_SETFD,
+  IOPRIO_WHO_PROCESS,
   SIG_SETMASK,
   WNOHANG,
 } from "./constants.ts";
@@ -167,4 +168,38 @@ export function trySetLimit(pid: number, resource: number, soft: bigint, hard: b
   view.setBigUint64(0, soft, true);
   view.setBigUint64(8, hard, true);
   return sys("prlimit64", pid, resource, limit, null);
+}
+
+/** What sched_setattr(2) takes; times in nanoseconds. */
+export interface SchedulerAttributes {
+  readonly policy: number;
+  readonly flags: number;
+  readonly nice: number;
+  readonly priority: number;
+  readonly runtime: bigint;
+  readonly deadline: bigint;
+  readonly period: bigint;
+}
+
+/** struct sched_attr with the utilization clamps (include/uapi/linux/sched/types.h). */
+const SCHED_ATTR_SIZE_VER1 = 56;
+
+/** Sets how the kernel schedules a process; 0 or -errno. */
+export function trySetScheduler(pid: number, attributes: SchedulerAttributes): number {
+  const bytes = new Uint8Array(SCHED_ATTR_SIZE_VER1);
+  const view = viewOf(bytes);
+  view.setUint32(0, bytes.byteLength, true);
+  view.setUint32(4, attributes.policy, true);
+  view.setBigUint64(8, BigInt(attributes.flags), true);
+  view.setInt32(16, attributes.nice, true);
+  view.setUint32(20, attributes.priority, true);
+  view.setBigUint64(24, attributes.runtime, true);
+  view.setBigUint64(32, attributes.deadline, true);
+  view.setBigUint64(40, attributes.period, true);
+  return sys("sched_setattr", pid, bytes, 0);
+}
+
+/** Sets the I/O priority of a process, class and level in one number (ioprio_set(2)); 0 or -errno. */
+export function trySetIoPriority(pid: number, priority: number): number {
+  return sys("ioprio_set", IOPRIO_WHO_PROCESS, pid, priority);
 }

@@ -12,7 +12,8 @@ import {
   O_PATH,
   PR_SET_DUMPABLE,
 } from "../kernel/constants.ts";
-import type { LinuxSeccomp, Process } from "../spec/runtime/config.ts";
+import type { Linux, LinuxSeccomp, Process } from "../spec/runtime/config.ts";
+import { affinitySteps, wholeCpusetSteps } from "./affinity.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { checkDirectoryStep, enterDirectoryStep } from "./directory.ts";
@@ -25,9 +26,12 @@ import {
   seccompStep,
 } from "./identity.ts";
 import type { PlanFacts } from "./input.ts";
+import { memoryPolicySteps } from "./memory-policy.ts";
 import { ROOT } from "./paths.ts";
+import { personalitySteps } from "./personality.ts";
 import { executeStep, executingStep, lastStep, stdioStep } from "./program.ts";
 import { row, syncStep } from "./rows.ts";
+import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, refuseNotify } from "./seccomp.ts";
 import { CHILD, cloneStep, firstStep, joinCgroup, procFileStep } from "./stage0.ts";
 import type { InitStep, Plan, Step } from "./step.ts";
@@ -36,6 +40,8 @@ import type { InitStep, Plan, Step } from "./step.ts";
 export interface ExecInput {
   readonly id: string;
   readonly process: Process;
+  /** Of the container: memory policy, personality, cpuset. */
+  readonly linux: Linux | undefined;
   readonly seccomp: LinuxSeccomp | undefined;
   readonly host: Host;
   readonly registry: DriverRegistry;
@@ -56,11 +62,12 @@ const JOIN_HINTS = {
 
 /** Makes the plan. */
 export function makeExecPlan(input: ExecInput): Plan {
-  const { process, cgroup, facts, namespaces } = input;
+  const { process, linux, cgroup, facts, namespaces } = input;
   refuseUnsupported(process);
   const warnings: string[] = [];
   const user = (namespaces & CLONE_NEWUSER) !== 0;
-  const steps: Step[] = [...(cgroup?.before ?? []), firstStep()];
+  const affinity = affinitySteps(process.execCPUAffinity);
+  const steps: Step[] = [...(cgroup?.before ?? []), firstStep(), ...affinity.initial];
   const score = process.oomScoreAdj;
   if (score !== undefined) {
     steps.push(
@@ -99,9 +106,12 @@ export function makeExecPlan(input: ExecInput): Plan {
       row("openat", [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { store: ROOT }),
     ],
   });
+  steps.push(...affinity.final);
+  if (process.execCPUAffinity === undefined) steps.push(...wholeCpusetSteps(linux));
   steps.push(...consoleSteps(process, false), ...(input.noNewKeyring ? [] : [keyringStep(input.id)]));
   const limits = limitSteps(process, user, facts.nofile);
   steps.push(...limits.early);
+  steps.push(...memoryPolicySteps(linux), ...personalitySteps(linux, []));
   steps.push(enterDirectoryStep(process), ...stdioStep(process));
   const seccomp =
     input.seccomp === undefined
@@ -131,6 +141,6 @@ export function makeExecPlan(input: ExecInput): Plan {
   steps.push(...after);
   const [wait, ...rest] = end;
   if (wait !== undefined) steps.push(wait);
-  steps.push(...limits.host, ...rest);
+  steps.push(...limits.host, ...schedulingSteps(process), ...rest);
   return { steps, cgroupPaths: {}, cgroupDriver: undefined, warnings };
 }

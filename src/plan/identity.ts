@@ -233,13 +233,7 @@ export function noNewPrivilegesSteps(process: Process): InitStep[] {
 
 /** Properties of a task that are refused until they are carried out. */
 export function refuseUnsupported(process: Process): void {
-  for (const name of [
-    "scheduler",
-    "ioPriority",
-    "execCPUAffinity",
-    "apparmorProfile",
-    "selinuxLabel",
-  ] as const) {
+  for (const name of ["apparmorProfile", "selinuxLabel"] as const) {
     const value = process[name];
     if (value === undefined || value === "") continue;
     throw fail({

@@ -5,6 +5,7 @@
 import type { CgroupPart, NamespacePart, SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
 import type { LinuxResources, Process } from "../spec/runtime/config.ts";
+import { affinitySteps, wholeCpusetSteps } from "./affinity.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
@@ -20,7 +21,9 @@ import {
 } from "./identity.ts";
 import type { PlanInput } from "./input.ts";
 import { maskSteps, readonlyPathSteps } from "./masks.ts";
+import { memoryPolicySteps } from "./memory-policy.ts";
 import { lateReadonlySteps, mountSteps } from "./mounts.ts";
+import { personalitySteps } from "./personality.ts";
 import {
   executeStep,
   executingStep,
@@ -32,6 +35,7 @@ import {
 } from "./program.ts";
 import { bindRootSteps, enterRootSteps, hasMountNamespace, readonlyRootSteps } from "./root.ts";
 import { row, syncStep } from "./rows.ts";
+import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify } from "./seccomp.ts";
 import { CHILD, stage0Steps } from "./stage0.ts";
 import type { InitStep, Plan, Step } from "./step.ts";
@@ -55,7 +59,7 @@ export function makePlan(input: PlanInput): Plan {
 
   steps.push(...stage0Steps(input, { cgroup, namespaces }));
   const close = closeStep(options.preserveFds, options.start === "wait");
-  steps.push(...cgroup.atPid, childStep(), close);
+  steps.push(...cgroup.atPid, childStep(), close, ...wholeCpusetSteps(config.linux));
   for (const { part } of namespaces) steps.push(...part.child);
   steps.push(...bindRootSteps(input));
   if (hasMountNamespace(input)) {
@@ -69,6 +73,7 @@ export function makePlan(input: PlanInput): Plan {
   if (!options.noNewKeyring) steps.push(keyringStep(options.id));
   const limits = limitSteps(process, user, facts.nofile);
   steps.push(...limits.early);
+  steps.push(...memoryPolicySteps(config.linux), ...personalitySteps(config.linux, warnings));
   steps.push(enterDirectoryStep(process), ...stdioStep(process));
   // Without no_new_privs a filter can be loaded only while there still is CAP_SYS_ADMIN.
   const late = process.noNewPrivileges === true;
@@ -87,7 +92,7 @@ export function makePlan(input: PlanInput): Plan {
     if (forbiddenCalls(input, seccomp, lookup).length > 0) lookup.pop();
   }
   steps.push(...after, ...lookup, created);
-  steps.push(...limits.host, ...end);
+  steps.push(...limits.host, ...schedulingSteps(process), ...end);
   return {
     steps,
     cgroupPaths: cgroup.paths,
@@ -190,6 +195,8 @@ function refuse(input: PlanInput, process: Process): void {
   const { config } = input;
   const { linux } = config;
   refuseUnsupported(process);
+  // It is for exec; what is wrong with it is better known now.
+  affinitySteps(process.execCPUAffinity);
   const namespaces = linux?.namespaces ?? [];
   const needs = (type: string, field: string, isGiven: boolean) => {
     if (!isGiven || namespaces.some((namespace) => namespace.type === type)) return;
@@ -215,8 +222,6 @@ function refuse(input: PlanInput, process: Process): void {
   for (const [field, value] of [
     ["linux.netDevices", Object.keys(linux?.netDevices ?? {})],
     ["linux.intelRdt", linux?.intelRdt],
-    ["linux.memoryPolicy", linux?.memoryPolicy],
-    ["linux.personality", linux?.personality],
     ["linux.mountLabel", linux?.mountLabel],
   ] as const) {
     if (!isSet(value)) continue;

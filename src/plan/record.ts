@@ -44,6 +44,12 @@ function actionText(action: HostAction): string {
       return action.hooks.map(({ path }) => path).join(", ");
     case "prlimit":
       return `prlimit ${action.resource} ${action.soft} ${action.hard}`;
+    case "scheduler": {
+      const { policy, flags, nice, priority, runtime, deadline, period } = action;
+      return `sched_setattr ${[policy, flags, nice, priority, runtime, deadline, period].join(" ")}`;
+    }
+    case "io-priority":
+      return `ioprio_set 0x${action.priority.toString(16)}`;
     case "driver":
       return `${action.kind} ${action.name}: ${action.call} ${JSON.stringify(action.args)}`;
   }

@@ -129,6 +129,22 @@ export interface PrlimitAction {
   readonly soft: bigint;
   readonly hard: bigint;
 }
+/** sched_setattr(2) of the init; from the sync point `pid` on. Times in nanoseconds. */
+export interface SchedulerAction {
+  readonly do: "scheduler";
+  readonly policy: number;
+  readonly flags: number;
+  readonly nice: number;
+  readonly priority: number;
+  readonly runtime: bigint;
+  readonly deadline: bigint;
+  readonly period: bigint;
+}
+/** ioprio_set(2) of the init, class and level in one number; from the sync point `pid` on. */
+export interface IoPriorityAction {
+  readonly do: "io-priority";
+  readonly priority: number;
+}
 /** Calls `act(call, args)` of the driver of that kind and name: what only the driver knows how to do. */
 export interface DriverAction {
   readonly do: "driver";
@@ -146,6 +162,8 @@ export type HostAction =
   | IdMapAction
   | HooksAction
   | PrlimitAction
+  | SchedulerAction
+  | IoPriorityAction
   | DriverAction;
 
 /** What ctr-bun itself carries out: before the init starts, or while it waits at a sync point. */

@@ -6,7 +6,7 @@ import { AT_REMOVEDIR, NSFS_MAGIC } from "../kernel/constants.ts";
 import { ERRNO, errnoName } from "../kernel/errno.ts";
 import { close, open, tryMkdir, tryUnlink, tryWriteFile } from "../kernel/file.ts";
 import { viewOf } from "../kernel/memory.ts";
-import { trySetLimit } from "../kernel/process.ts";
+import { trySetIoPriority, trySetLimit, trySetScheduler } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
 import type { HostAction, HostStep, IdMapAction } from "../plan/step.ts";
 import type { Hook } from "../spec/runtime/config.ts";
@@ -70,6 +70,12 @@ function act(action: HostAction, context: HostContext): void {
       check(trySetLimit(context.pid ?? -1, action.resource, action.soft, action.hard), {
         syscall: "prlimit64",
       });
+      return;
+    case "scheduler":
+      check(trySetScheduler(context.pid ?? -1, action), { syscall: "sched_setattr" });
+      return;
+    case "io-priority":
+      check(trySetIoPriority(context.pid ?? -1, action.priority), { syscall: "ioprio_set" });
       return;
     case "driver": {
       const kind = action.kind === "cgroup" || action.kind === "seccomp" ? action.kind : "namespace";

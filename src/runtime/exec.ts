@@ -105,13 +105,29 @@ export async function execInContainer(request: ExecRequest): Promise<ExitStatus 
   }
 }
 
+/** What a process has of the container's own where it says nothing itself, as in runc. */
+function inherit(process: Process, container: Process | undefined): Process {
+  if (container === undefined) return process;
+  const scheduler = process.scheduler ?? container.scheduler;
+  const ioPriority = process.ioPriority ?? container.ioPriority;
+  const execCPUAffinity = process.execCPUAffinity ?? container.execCPUAffinity;
+  const oomScoreAdj = process.oomScoreAdj ?? container.oomScoreAdj;
+  return {
+    ...process,
+    ...(scheduler === undefined ? {} : { scheduler }),
+    ...(ioPriority === undefined ? {} : { ioPriority }),
+    ...(execCPUAffinity === undefined ? {} : { execCPUAffinity }),
+    ...(oomScoreAdj === undefined ? {} : { oomScoreAdj }),
+  };
+}
+
 async function execBeside(
   request: ExecRequest,
   record: ContainerRecord,
   init: number,
 ): Promise<ExitStatus & { readonly pid: number }> {
   const { host, registry, detach = false } = request;
-  const process = withHome(request.process, `/proc/${record.pid}/root`);
+  const process = withHome(inherit(request.process, record.config.process), `/proc/${record.pid}/root`);
   const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
   if (process.terminal === true && request.terminal === undefined) throw noConsole();
   const signals = detach ? undefined : catchSignals();
@@ -119,6 +135,7 @@ async function execBeside(
   const plan = makeExecPlan({
     id: request.id,
     process,
+    linux: record.config.linux,
     seccomp: record.config.linux?.seccomp,
     host,
     registry,

@@ -197,6 +197,7 @@ const PLANS: Readonly<Record<string, () => Plan>> = {
     return makeExecPlan({
       id: "box",
       process,
+      linux: undefined,
       seccomp: undefined,
       host: HOSTS.unified,
       registry,

@@ -24,15 +24,10 @@ const noMounts = (change: Change): Change => ({
 });
 
 const UNSUPPORTED: readonly (readonly [field: string, change: Change])[] = [
-  ["process.scheduler", withProcess({ scheduler: { policy: "SCHED_BATCH" } })],
-  ["process.ioPriority", withProcess({ ioPriority: { class: "IOPRIO_CLASS_IDLE", priority: 0 } })],
-  ["process.execCPUAffinity", withProcess({ execCPUAffinity: { initial: "0" } })],
   ["process.apparmorProfile", withProcess({ apparmorProfile: "box" })],
   ["process.selinuxLabel", withProcess({ selinuxLabel: "system_u:system_r:box_t:s0" })],
   ["linux.netDevices", linux({ netDevices: { eth0: {} } })],
   ["linux.intelRdt", linux({ intelRdt: { closID: "box" } })],
-  ["linux.memoryPolicy", linux({ memoryPolicy: { mode: "MPOL_BIND", nodes: "0" } })],
-  ["linux.personality", linux({ personality: { domain: "LINUX32" } })],
   ["linux.mountLabel", linux({ mountLabel: "system_u:object_r:box_t:s0" })],
   ["linux.seccomp", linux({ seccomp: NOTIFY })],
   ["hooks.createContainer", { hooks: { createContainer: [{ path: "/bin/true" }] } }],
@@ -68,6 +63,23 @@ const INVALID: readonly (readonly [field: string, change: Change])[] = [
   ["linux.rootfsPropagation", noMounts({ linux: { rootfsPropagation: "rslave" } })],
   ["linux.maskedPaths", noMounts({ linux: { maskedPaths: ["/a"] } })],
   ["linux.readonlyPaths", noMounts({ linux: { readonlyPaths: ["/a"] } })],
+  ["process.execCPUAffinity.initial", withProcess({ execCPUAffinity: { initial: "3-1" } })],
+  ["process.execCPUAffinity.final", withProcess({ execCPUAffinity: { final: "0,,1" } })],
+  ["process.execCPUAffinity.final", withProcess({ execCPUAffinity: { final: "8192" } })],
+  ["linux.memoryPolicy.nodes", linux({ memoryPolicy: { mode: "MPOL_BIND" } })],
+  ["linux.memoryPolicy.nodes", linux({ memoryPolicy: { mode: "MPOL_BIND", nodes: "-" } })],
+  ["linux.memoryPolicy.nodes", linux({ memoryPolicy: { mode: "MPOL_DEFAULT", nodes: "0" } })],
+  ["linux.memoryPolicy.nodes", linux({ memoryPolicy: { mode: "MPOL_LOCAL", nodes: "0" } })],
+  [
+    "linux.memoryPolicy.flags",
+    linux({
+      memoryPolicy: {
+        mode: "MPOL_INTERLEAVE",
+        nodes: "0",
+        flags: ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"],
+      },
+    }),
+  ],
   ["mounts[0].type", mount({ destination: "/a", source: "/b" })],
   ["mounts[0].type", mount({ destination: "/proc", type: "tmpfs" })],
   ["mounts[0].destination", mount({ destination: "/proc/sys", type: "tmpfs" })],
@@ -156,6 +168,7 @@ describe("exec refuses", () => {
     return makeExecPlan({
       id: "box",
       process: config.process ?? { user: { uid: 0, gid: 0 }, args: [], cwd: "/" },
+      linux: undefined,
       seccomp,
       host: HOSTS.hybrid,
       registry,
