@@ -173,6 +173,7 @@ export const SOCK_SEQPACKET = 5;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SCM_RIGHTS = 1;
+export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
@@ -180,6 +181,40 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
 export const IFF_RUNNING = 0x40;
+
+// include/uapi/linux/netlink.h, linux/socket.h
+export const AF_NETLINK = 16;
+export const SOCK_RAW = 3;
+export const NETLINK_ROUTE = 0;
+export const SOL_NETLINK = 270;
+export const NETLINK_CAP_ACK = 10;
+export const NETLINK_EXT_ACK = 11;
+export const NETLINK_GET_STRICT_CHK = 12;
+export const NLM_F_REQUEST = 0x1;
+export const NLM_F_ACK = 0x4;
+export const NLM_F_DUMP_INTR = 0x10;
+export const NLM_F_CAPPED = 0x100;
+export const NLM_F_REPLACE = 0x100;
+export const NLM_F_DUMP = 0x300;
+export const NLM_F_CREATE = 0x400;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+export const NLMSGERR_ATTR_MSG = 1;
+// include/uapi/linux/rtnetlink.h, if_link.h, if_addr.h
+export const RTM_NEWLINK = 16;
+export const RTM_GETLINK = 18;
+export const RTM_NEWADDR = 20;
+export const RTM_GETADDR = 22;
+export const RT_SCOPE_UNIVERSE = 0;
+export const RT_SCOPE_LINK = 253;
+export const IFLA_IFNAME = 3;
+export const IFLA_NET_NS_FD = 28;
+export const IFA_LABEL = 3;
+export const IFA_CACHEINFO = 6;
+export const IFA_FLAGS = 8;
+export const IFA_F_PERMANENT = 0x80;
+/** Those that whoever adds an address may choose: NODAD, HOMEADDRESS, MANAGETEMPADDR, NOPREFIXROUTE, MCAUTOJOIN. */
+export const IFA_F_CHOSEN = 0x02 | 0x10 | 0x100 | 0x200 | 0x400;
 
 // include/uapi/asm-generic/ioctls.h
 export const TCGETS = 0x5401;

@@ -23,7 +23,7 @@ export const REPORT = {
 export const REPORT_SIZE = 12;
 
 /** Sync points in the order of their numbers in a report. */
-export const SYNC_POINTS: readonly SyncPoint[] = ["maps", "pid", "mounts", "created"];
+export const SYNC_POINTS: readonly SyncPoint[] = ["maps", "pid", "mounts", "created", "network"];
 
 /** Descriptors that the init sends, by their number in a report. */
 export const DESCRIPTOR = { console: 1, seccomp: 2 } as const;

@@ -3,7 +3,7 @@
  * data; making a plan touches nothing. Not here: looking the facts up (runtime/facts.ts).
  */
 import type { DriverRegistry, Host } from "../driver.ts";
-import type { RuntimeConfig } from "../spec/runtime/config.ts";
+import type { NamespaceType, RuntimeConfig } from "../spec/runtime/config.ts";
 
 /** Where a mount goes, found by walking the root file system before the plan is made. */
 export interface MountFact {
@@ -39,6 +39,8 @@ export interface PlanFacts {
   readonly lastCapability: number;
   /** Types of joined namespaces that belong to the joined user namespace: they are joined after it. */
   readonly afterUser: readonly string[];
+  /** Types of joined namespaces that are ctr-bun's own: what is set in one is set for the host. */
+  readonly hostsOwn: readonly string[];
 }
 
 /** How the container is to be made, besides its config. */
@@ -63,4 +65,13 @@ export interface PlanInput {
   readonly registry: DriverRegistry;
   readonly facts: PlanFacts;
   readonly options: PlanOptions;
+}
+
+/** Whether the container is in another namespace of this type than ctr-bun, by making or by joining it. */
+export function hasNamespace(
+  { config, facts }: Pick<PlanInput, "config" | "facts">,
+  wanted: NamespaceType,
+): boolean {
+  const listed = (config.linux?.namespaces ?? []).some(({ type }) => type === wanted);
+  return listed && !facts.hostsOwn.includes(wanted);
 }

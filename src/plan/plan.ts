@@ -4,7 +4,7 @@
  */
 import type { CgroupPart, NamespacePart, SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
-import type { LinuxResources, Process } from "../spec/runtime/config.ts";
+import type { LinuxResources, NamespaceType, Process } from "../spec/runtime/config.ts";
 import { affinitySteps, wholeCpusetSteps } from "./affinity.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
@@ -19,10 +19,11 @@ import {
   refuseUnsupported,
   seccompStep,
 } from "./identity.ts";
-import type { PlanInput } from "./input.ts";
+import { hasNamespace, type PlanInput } from "./input.ts";
 import { maskSteps, readonlyPathSteps } from "./masks.ts";
 import { memoryPolicySteps } from "./memory-policy.ts";
 import { lateReadonlySteps, mountSteps } from "./mounts.ts";
+import { netDeviceSteps } from "./net-devices.ts";
 import { personalitySteps } from "./personality.ts";
 import {
   executeStep,
@@ -59,7 +60,13 @@ export function makePlan(input: PlanInput): Plan {
 
   steps.push(...stage0Steps(input, { cgroup, namespaces }));
   const close = closeStep(options.preserveFds, options.start === "wait");
-  steps.push(...cgroup.atPid, childStep(), close, ...wholeCpusetSteps(config.linux));
+  steps.push(
+    ...cgroup.atPid,
+    childStep(),
+    close,
+    ...wholeCpusetSteps(config.linux),
+    ...netDeviceSteps(input),
+  );
   for (const { part } of namespaces) steps.push(...part.child);
   steps.push(...bindRootSteps(input));
   if (hasMountNamespace(input)) {
@@ -198,8 +205,8 @@ function refuse(input: PlanInput, process: Process): void {
   // It is for exec; what is wrong with it is better known now.
   affinitySteps(process.execCPUAffinity);
   const namespaces = linux?.namespaces ?? [];
-  const needs = (type: string, field: string, isGiven: boolean) => {
-    if (!isGiven || namespaces.some((namespace) => namespace.type === type)) return;
+  const needs = (type: NamespaceType, field: string, isGiven: boolean) => {
+    if (!isGiven || hasNamespace(input, type)) return;
     const why = `setting it without a ${type} namespace would change the host`;
     const hint = `add {"type": "${type}"} to linux.namespaces`;
     throw fail({ code: "INVALID_CONFIG", field, message: why, hint });
@@ -220,7 +227,6 @@ function refuse(input: PlanInput, process: Process): void {
   }
   if (!hasMountNamespace(input)) refuseMounts(input);
   for (const [field, value] of [
-    ["linux.netDevices", Object.keys(linux?.netDevices ?? {})],
     ["linux.intelRdt", linux?.intelRdt],
     ["linux.mountLabel", linux?.mountLabel],
   ] as const) {

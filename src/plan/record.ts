@@ -50,6 +50,8 @@ function actionText(action: HostAction): string {
     }
     case "io-priority":
       return `ioprio_set 0x${action.priority.toString(16)}`;
+    case "net-device":
+      return `net-device ${action.device} as ${action.name}`;
     case "driver":
       return `${action.kind} ${action.name}: ${action.call} ${JSON.stringify(action.args)}`;
   }

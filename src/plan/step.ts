@@ -66,7 +66,7 @@ export interface Row {
  * Points at which ctr-bun acts for the init (docs/machine.md). The init waits at each, but not at `pid`: it goes on
  * while ctr-bun does what it can do only now that the container's process exists.
  */
-export type SyncPoint = "maps" | "pid" | "mounts" | "created";
+export type SyncPoint = "maps" | "pid" | "network" | "mounts" | "created";
 
 interface StepBase {
   /** Path of the property of config.json that asks for this: `mounts[3]`, `linux.resources.memory.limit`. */
@@ -145,6 +145,17 @@ export interface IoPriorityAction {
   readonly do: "io-priority";
   readonly priority: number;
 }
+/**
+ * Moves a network device out of ctr-bun's network namespace into the container's, with its addresses, and brings it up;
+ * at the sync point `network`. It is moved back when the plan is undone.
+ */
+export interface NetDeviceAction {
+  readonly do: "net-device";
+  /** Its name here. */
+  readonly device: string;
+  /** Its name there; may be a template (`eth%d`). */
+  readonly name: string;
+}
 /** Calls `act(call, args)` of the driver of that kind and name: what only the driver knows how to do. */
 export interface DriverAction {
   readonly do: "driver";
@@ -164,6 +175,7 @@ export type HostAction =
   | PrlimitAction
   | SchedulerAction
   | IoPriorityAction
+  | NetDeviceAction
   | DriverAction;
 
 /** What ctr-bun itself carries out: before the init starts, or while it waits at a sync point. */

@@ -12,7 +12,8 @@ import {
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
 } from "../kernel/constants.ts";
-import type { PlanInput } from "./input.ts";
+import type { NamespaceType } from "../spec/runtime/config.ts";
+import { hasNamespace, type PlanInput } from "./input.ts";
 import { parseMountOptions } from "./mount-options.ts";
 import { mountSlot } from "./mount-rows.ts";
 import { row, slot, struct } from "./rows.ts";
@@ -26,7 +27,7 @@ const IPC = new Set(
 );
 
 /** Which new namespace a sysctl belongs to; undefined: it is the host's. */
-function namespaceOf(path: string): string | undefined {
+function namespaceOf(path: string): NamespaceType | undefined {
   if (path.startsWith("net/")) return "network";
   if (IPC.has(path) || path.startsWith("fs/mqueue/")) return "ipc";
   if (path === "kernel/domainname" || path === "kernel/hostname") return "uts";
@@ -39,6 +40,22 @@ export function sysctlPath(name: string): string {
   const firstDot = name.indexOf(".");
   if (firstSlash >= 0 && (firstDot < 0 || firstSlash < firstDot)) return name;
   return name.replace(/[./]/g, (mark) => (mark === "." ? "/" : "."));
+}
+
+/** Refuses what would change the host, in runc's words, and what has a property of its own. */
+function checkNamespace(input: PlanInput, name: string, path: string, field: string): void {
+  const namespace = namespaceOf(path);
+  const has = namespace !== undefined && hasNamespace(input, namespace);
+  if (has && path !== "kernel/hostname") return;
+  let why = "is not in a separate kernel namespace";
+  let hint =
+    namespace === undefined ? "set it on the host" : `add a new ${namespace} namespace to linux.namespaces`;
+  if (has) {
+    why = 'is not allowed as it conflicts with the OCI "hostname" field';
+    hint = "give hostname instead";
+  } else if (namespace === "network") why = "not allowed in host network namespace";
+  else if (namespace === "ipc") why = "is not allowed in the hosts ipc namespace";
+  throw fail({ code: "INVALID_CONFIG", field, message: `sysctl ${JSON.stringify(name)} ${why}`, hint });
 }
 
 /** Index of the procfs at /proc among the mounts, -1 for none: a bind mount there could hold anything. */
@@ -54,7 +71,6 @@ export function sysctlSteps(input: PlanInput): InitStep[] {
   const { config } = input;
   const entries = Object.entries(config.linux?.sysctl ?? {});
   if (entries.length === 0) return [];
-  const namespaces = new Set((config.linux?.namespaces ?? []).map(({ type }) => type as string));
   const steps: InitStep[] = [];
   const at = procMount(input);
   let proc = mountSlot(at);
@@ -83,18 +99,7 @@ export function sysctlSteps(input: PlanInput): InitStep[] {
         message: `${name} is not the name of a sysctl: it leads to ${JSON.stringify(path)} in /proc/sys`,
       });
     }
-    const namespace = namespaceOf(path);
-    if (namespace === undefined || !namespaces.has(namespace)) {
-      throw fail({
-        code: "INVALID_CONFIG",
-        field,
-        message: `${name} is ${namespace === undefined ? "not in a namespace" : `the host's`}: setting it would change the host`,
-        hint:
-          namespace === undefined
-            ? "set it on the host"
-            : `add a new ${namespace} namespace to linux.namespaces`,
-      });
-    }
+    checkNamespace(input, name, path, field);
     const bytes = new TextEncoder().encode(value);
     steps.push({
       on: "init",

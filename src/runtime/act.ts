@@ -1,11 +1,12 @@
 /** Carries out host steps, and remembers what they made so that it can be undone. */
 import type { ActContext, DriverRegistry } from "../driver.ts";
-import { asCtrError, fail } from "../error.ts";
+import { asCtrError, errorLine, fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { AT_REMOVEDIR, NSFS_MAGIC } from "../kernel/constants.ts";
 import { ERRNO, errnoName } from "../kernel/errno.ts";
 import { close, open, tryMkdir, tryUnlink, tryWriteFile } from "../kernel/file.ts";
 import { viewOf } from "../kernel/memory.ts";
+import { printError } from "../kernel/output.ts";
 import { trySetIoPriority, trySetLimit, trySetScheduler } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
 import type { HostAction, HostStep, IdMapAction } from "../plan/step.ts";
@@ -19,6 +20,8 @@ export interface HostContext {
   readonly descriptors: Record<string, number>;
   /** Directories that were made, in order. */
   readonly made: string[];
+  /** Takes back what else was done, the last one first; called once the init is gone. */
+  readonly undo: (() => void)[];
   /** Stage 0 of the init, once started: its maps are written. */
   stage0: number | undefined;
   /** The container's process, once known. */
@@ -77,12 +80,20 @@ function act(action: HostAction, context: HostContext): void {
     case "io-priority":
       check(trySetIoPriority(context.pid ?? -1, action.priority), { syscall: "ioprio_set" });
       return;
+    case "net-device":
+      netDevices().moveNetDevice(action, context);
+      return;
     case "driver": {
       const kind = action.kind === "cgroup" || action.kind === "seccomp" ? action.kind : "namespace";
       const actContext: ActContext = { pid: context.pid };
       context.registry.get(kind, action.name).act?.(action.call, action.args, actContext);
     }
   }
+}
+
+/** Loaded only where a config has network devices. */
+function netDevices(): typeof import("./net-device.ts") {
+  return require("./net-device.ts") as typeof import("./net-device.ts");
 }
 
 /** Refuses what is no namespace's file; setns(2) would only say EINVAL, which has other reasons too. */
@@ -122,7 +133,15 @@ export function closeAll(context: HostContext): void {
   for (const fd of Object.values(context.descriptors)) close(fd);
 }
 
-/** Takes made directories away again, the last one first; what others have put there stays. */
+/** Takes back what was done, and made directories away, the last one first; what others have put there stays. */
 export function removeMade(context: HostContext): void {
+  for (const takeBack of context.undo.toReversed()) {
+    try {
+      takeBack();
+    } catch (error) {
+      // The error that is told is the one that made this necessary.
+      printError(`ctr-bun: warning: ${errorLine(asCtrError(error))}\n`);
+    }
+  }
   for (const path of context.made.toReversed()) tryUnlink(path, AT_REMOVEDIR);
 }

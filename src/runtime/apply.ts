@@ -52,7 +52,7 @@ type Due = Record<"before" | SyncPoint, HostStep[]>;
 
 function sort(plan: Plan): { init: InitStep[]; due: Due } {
   const init: InitStep[] = [];
-  const due: Due = { before: [], maps: [], pid: [], mounts: [], created: [] };
+  const due: Due = { before: [], maps: [], pid: [], network: [], mounts: [], created: [] };
   let now: keyof Due = "before";
   for (const step of plan.steps) {
     if (step.on === "host") due[now].push(step);
@@ -74,6 +74,7 @@ export function applyPlan(request: ApplyRequest): number {
     registry: request.registry,
     descriptors: {},
     made: [],
+    undo: [],
     stage0: undefined,
     pid: undefined,
     runHooks: (name, hooks) => request.runHooks?.(name, hooks, context.pid ?? 0),

@@ -20,7 +20,7 @@ import { getLimit } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
 import type { MountFact, PlanFacts } from "../plan/input.ts";
 import { parseMountOptions } from "../plan/mount-options.ts";
-import type { Mount, RuntimeConfig } from "../spec/runtime/config.ts";
+import type { Mount, NamespaceType, RuntimeConfig } from "../spec/runtime/config.ts";
 import { lastCapability } from "./host.ts";
 
 const RLIMIT_NOFILE = 7;
@@ -181,6 +181,29 @@ function afterUser(config: RuntimeConfig): string[] {
   });
 }
 
+/** Files of /proc/PID/ns by type. */
+const NAMESPACE_FILES: Readonly<Record<NamespaceType, string>> = {
+  mount: "mnt",
+  pid: "pid",
+  network: "net",
+  uts: "uts",
+  ipc: "ipc",
+  user: "user",
+  cgroup: "cgroup",
+  time: "time",
+};
+
+/** Joined namespaces that are ctr-bun's own. One whose file cannot be looked at is an error when it is opened. */
+function hostsOwn(config: RuntimeConfig): string[] {
+  return (config.linux?.namespaces ?? []).flatMap(({ type, path }) => {
+    if (path === undefined) return [];
+    const theirs = statusOf(path, undefined, 0);
+    const own = statusOf(`/proc/self/ns/${NAMESPACE_FILES[type]}`, undefined, 0);
+    const same = own !== undefined && own.ino === theirs?.ino && own.devMinor === theirs.devMinor;
+    return same ? [type] : [];
+  });
+}
+
 /** Looks everything up. `bundle` is absolute. */
 export function lookUp(config: RuntimeConfig, bundle: string): PlanFacts {
   const rootfs = config.root.path.startsWith("/") ? config.root.path : `${bundle}/${config.root.path}`;
@@ -203,6 +226,7 @@ export function lookUp(config: RuntimeConfig, bundle: string): PlanFacts {
       nofile: callersLimit(),
       lastCapability: lastCapability(),
       afterUser: afterUser(config),
+      hostsOwn: hostsOwn(config),
     };
   } finally {
     for (const { fd } of layers) if (fd !== undefined) close(fd);

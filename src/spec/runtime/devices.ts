@@ -38,8 +38,14 @@ const InterfaceName = v.pipe(
   ),
 );
 
-/** What to do with a host's network device; `name` inside, where it differs, may end in `%d`. */
-export const LinuxNetDevice = lazy(() => object({ name: optionalText(InterfaceName) }));
+/** A name, or a template in which the kernel puts a number (dev_prep_valid_name() of net/core/dev.c). */
+const InterfaceTemplate = v.pipe(
+  InterfaceName,
+  v.check((name) => /^[^%]*(%d[^%]*)?$/.test(name), 'may have one "%d", and no other "%"'),
+);
+
+/** What to do with a host's network device; `name` inside, where it differs. */
+export const LinuxNetDevice = lazy(() => object({ name: optionalText(InterfaceTemplate) }));
 export type LinuxNetDevice = v.InferOutput<typeof LinuxNetDevice>;
 
 /** By name on the host. */

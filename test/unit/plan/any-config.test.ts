@@ -249,8 +249,9 @@ const input: fc.Arbitrary<PlanInput> = fc
     preserveFds: fc.nat(3),
     nofile: maybe(fc.constant({ soft: 1024n, hard: 18446744073709551615n })),
     afterUser: fc.uniqueArray(fc.constantFrom<NamespaceType>(...NAMESPACE_TYPES), { maxLength: 3 }),
+    hostsOwn: fc.uniqueArray(fc.constantFrom<NamespaceType>(...NAMESPACE_TYPES), { maxLength: 1 }),
   })
-  .map(({ config, host, missing, files, start, init, noPivot, preserveFds, nofile, afterUser }) => {
+  .map(({ config, host, missing, files, start, init, noPivot, preserveFds, nofile, afterUser, hostsOwn }) => {
     const facts = planFacts(config);
     const depth = (destination: string) => destination.split("/").filter(Boolean).length;
     const mounts = facts.mounts.map((fact, index) => ({
@@ -259,7 +260,7 @@ const input: fc.Arbitrary<PlanInput> = fc
       file: files[index] ?? false,
     }));
     const options = { start, init, noPivot, preserveFds } as const;
-    return planInput(config, { host, facts: { mounts, nofile, afterUser }, options });
+    return planInput(config, { host, facts: { mounts, nofile, afterUser, hostsOwn }, options });
   });
 
 /** Descriptors that an executor would have: those that the plan opens, and its own. */

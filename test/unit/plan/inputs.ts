@@ -64,6 +64,7 @@ export function planFacts(config: RuntimeConfig, found: Found = {}): PlanFacts {
     nofile: undefined,
     lastCapability: CAPABILITIES.length - 1,
     afterUser: [],
+    hostsOwn: [],
   };
 }
 

@@ -26,7 +26,6 @@ const noMounts = (change: Change): Change => ({
 const UNSUPPORTED: readonly (readonly [field: string, change: Change])[] = [
   ["process.apparmorProfile", withProcess({ apparmorProfile: "box" })],
   ["process.selinuxLabel", withProcess({ selinuxLabel: "system_u:system_r:box_t:s0" })],
-  ["linux.netDevices", linux({ netDevices: { eth0: {} } })],
   ["linux.intelRdt", linux({ intelRdt: { closID: "box" } })],
   ["linux.mountLabel", linux({ mountLabel: "system_u:object_r:box_t:s0" })],
   ["linux.seccomp", linux({ seccomp: NOTIFY })],

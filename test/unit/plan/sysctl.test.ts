@@ -64,9 +64,17 @@ describe("a sysctl is refused", () => {
       expect(errorOf(() => plan(name, ["mount", "network", "ipc", "uts"]))).toMatchObject({
         code: "INVALID_CONFIG",
         field: `linux.sysctl["${name}"]`,
-        message: `${name} is not in a namespace: setting it would change the host`,
+        message: `sysctl "${name}" is not in a separate kernel namespace`,
       });
     }
+  });
+
+  test("in whose place there is a property", () => {
+    expect(errorOf(() => plan("kernel.hostname", ["mount", "uts"]))).toMatchObject({
+      code: "INVALID_CONFIG",
+      field: 'linux.sysctl["kernel.hostname"]',
+      message: 'sysctl "kernel.hostname" is not allowed as it conflicts with the OCI "hostname" field',
+    });
   });
 
   test("whose name leads elsewhere once dots and slashes have changed places", () => {
