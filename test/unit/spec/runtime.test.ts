@@ -124,12 +124,14 @@ describe("a bad config.json is refused with its path", () => {
 
   test("of every property that the specification has", () => {
     /** Strings under keys of the user's: one stands for all. */
-    const ofTheUser = /^(annotations|linux\.sysctl|linux\.resources\.unified)\..*/;
+    const ofTheUser = /^(annotations|linux\.sysctl|linux\.resources\.unified)(\.|\[").*/;
     const property = (path: string) => path.replace(ofTheUser, "$1.*");
     const anyIndex = (path: string) => path.replace(/\[\d+\]/g, "[]");
     const written = (path: readonly (string | number)[]) =>
       path.map((key, at) => (typeof key === "number" ? "[]" : at === 0 ? key : `.${key}`)).join("");
-    const covered = new Set(cases.map(({ at }) => property(anyIndex(at))));
+    const covered = new Set(
+      cases.flatMap(({ at, field = at }) => [at, field].map((path) => property(anyIndex(path)))),
+    );
     const all = new Set(paths(full()).map((path) => property(written(path))));
     expect([...all].filter((path) => !covered.has(path))).toEqual([]);
   });
