@@ -7,7 +7,7 @@ import type { Host } from "../driver.ts";
 import { fail } from "../error.ts";
 import { statusOf } from "../kernel/file.ts";
 import type { Rlimit } from "../spec/runtime/config.ts";
-import { chooseCapabilities } from "./config/capabilities.ts";
+import { capabilityWarnings, chooseCapabilities } from "./config/capabilities.ts";
 import { type DeviceRequest, parseDeviceFlag } from "./config/devices.ts";
 import { type EnvChange, parseEnvFlag } from "./config/env.ts";
 import type { RunFlags } from "./config/flags.ts";
@@ -43,6 +43,8 @@ export interface Asked {
   readonly network: NetworkChoice;
   readonly dns: readonly string[];
   readonly hosts: readonly HostEntry[];
+  /** What a person should know: what of the flags this host cannot hold. */
+  readonly warnings: readonly string[];
 }
 
 /** Reads the flags. @throws CtrError that names the flag. */
@@ -67,6 +69,12 @@ export function readFlags(flags: RunFlags, engine: Engine): Asked {
     },
     { cpus: availableParallelism(), swapLimit: countsSwap(host) },
   );
+  const capabilityFlags = {
+    add: flags["cap-add"],
+    drop: flags["cap-drop"],
+    privileged: flags.privileged,
+    host: host.capabilities,
+  };
   return {
     flags,
     name: flags.name === undefined ? undefined : checkName(flags.name),
@@ -79,16 +87,12 @@ export function readFlags(flags: RunFlags, engine: Engine): Asked {
     devices: flags.device.map(parseDeviceFlag),
     limits,
     rlimits: parseUlimits([...(defaults.ulimit ?? []), ...flags.ulimit]),
-    capabilities: chooseCapabilities({
-      add: flags["cap-add"],
-      drop: flags["cap-drop"],
-      privileged: flags.privileged,
-      host: host.capabilities,
-    }),
+    capabilities: chooseCapabilities(capabilityFlags),
     security: parseSecurityOptions(flags["security-opt"]),
     network,
     dns: flags.dns.map(parseDns),
     hosts: flags["add-host"].map(parseAddHost),
+    warnings: [...limits.warnings, ...capabilityWarnings(capabilityFlags)],
   };
 }
 

@@ -7,7 +7,7 @@ import { close, open, readText } from "../kernel/file.ts";
 import { execInContainer } from "../runtime/lifecycle.ts";
 import { parseJson } from "../spec/parse.ts";
 import { type Process, RuntimeConfig } from "../spec/runtime/config.ts";
-import { capabilitySets, chooseCapabilities } from "./config/capabilities.ts";
+import { capabilitySets, capabilityWarnings, chooseCapabilities } from "./config/capabilities.ts";
 import { buildWorkingDirectory } from "./config/command.ts";
 import { changeEnv, parseEnvFlag, withHome } from "./config/env.ts";
 import { containerDirectory, findContainer } from "./containers.ts";
@@ -91,9 +91,9 @@ function execProcess(
   const base = flags.tty
     ? ["TERM=xterm", ...record.config.env.filter((each) => !each.startsWith("TERM="))]
     : record.config.env;
-  const names = flags.privileged
-    ? chooseCapabilities({ add: [], drop: [], privileged: true, host: engine.host.capabilities })
-    : (first.capabilities?.bounding ?? []);
+  const privileged = { add: [], drop: [], privileged: true, host: engine.host.capabilities };
+  if (flags.privileged) for (const warning of capabilityWarnings(privileged)) engine.warn(warning);
+  const names = flags.privileged ? chooseCapabilities(privileged) : (first.capabilities?.bounding ?? []);
   return {
     ...first,
     terminal: flags.tty,

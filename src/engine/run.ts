@@ -33,7 +33,7 @@ export async function runImage(engine: Engine, request: RunRequest): Promise<num
   refuseWithoutTerminal(flags);
   const cidfile = flags.cidfile === undefined ? undefined : newCidfile(flags.cidfile, engine.cwd);
   const asked = readFlags(flags, engine);
-  for (const warning of asked.limits.warnings) engine.warn(warning);
+  for (const warning of asked.warnings) engine.warn(warning);
   return await interruptible(async (signal) => {
     const created = await createContainer(engine, { ...request, asked, signal });
     request.imageReady?.();

@@ -14,6 +14,7 @@ import {
 } from "../kernel/constants.ts";
 import type { Linux, LinuxSeccomp, Process } from "../spec/runtime/config.ts";
 import { affinitySteps, wholeCpusetSteps } from "./affinity.ts";
+import { grantable } from "./capabilities.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { checkDirectoryStep, enterDirectoryStep } from "./directory.ts";
@@ -122,7 +123,7 @@ export function makeExecPlan(input: ExecInput): Plan {
   if (seccomp !== undefined) refuseNotify(seccomp);
   const late = process.noNewPrivileges === true;
   const after: InitStep[] = [
-    ...identitySteps(process, facts.lastCapability, warnings),
+    ...identitySteps(process, grantable(input.host, facts.lastCapability, user), warnings),
     checkDirectoryStep(process),
     ...noNewPrivilegesSteps(process),
   ];

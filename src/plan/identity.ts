@@ -1,37 +1,21 @@
 /**
- * Who the program is: limits, keyring, groups and user, capabilities in five sets, no_new_privs, and the rest of
+ * Who the program is: limits, keyring, groups and user, no_new_privs, and the rest of
  * `process` that concerns one task. Pure.
  */
 import type { SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
-import { CAPABILITIES, capabilityNumber } from "../kernel/capabilities.ts";
 import {
   KEYCTL_JOIN_SESSION_KEYRING,
-  LINUX_CAPABILITY_VERSION_3,
-  PR_CAP_AMBIENT,
-  PR_CAP_AMBIENT_CLEAR_ALL,
-  PR_CAP_AMBIENT_RAISE,
-  PR_CAPBSET_DROP,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
   SECCOMP_SET_MODE_FILTER,
 } from "../kernel/constants.ts";
 import type { Process } from "../spec/runtime/config.ts";
 import { RLIMIT_TYPES } from "../spec/runtime/process.ts";
+import { boundingSteps, capabilitySteps, type Grantable, grantedSets } from "./capabilities.ts";
 import type { PlanFacts } from "./input.ts";
 import { row } from "./rows.ts";
-import type { HostStep, InitStep, Row, Step } from "./step.ts";
-
-/** Set of capability numbers as bits; unknown names are left out with a warning (runc does the same). */
-export function capabilityBits(names: readonly string[] | undefined, warnings: string[]): bigint {
-  let bits = 0n;
-  for (const name of names ?? []) {
-    const number = capabilityNumber(name);
-    if (number >= 0) bits |= 1n << BigInt(number);
-    else warnings.push(`process.capabilities: unknown capability ${name} is left out`);
-  }
-  return bits;
-}
+import type { HostStep, InitStep, Step } from "./step.ts";
 
 /** Resource limits by the process itself; in a user namespace ctr-bun sets them from outside. */
 export function rlimitSteps(process: Process, userNamespace: boolean): Step[] {
@@ -131,91 +115,31 @@ export function seccompStep(program: SeccompProgram): InitStep {
 }
 
 /** Groups, user and capabilities, in the one order in which the kernel lets all of them be set. */
-export function identitySteps(process: Process, lastCapability: number, warnings: string[]): InitStep[] {
+export function identitySteps(process: Process, grantable: Grantable, warnings: string[]): InitStep[] {
   const { user, capabilities } = process;
-  const bounding = capabilityBits(capabilities?.bounding, warnings);
-  const steps: InitStep[] = [];
-  const drops: Row[] = [];
-  for (let number = 0; number <= lastCapability; number++) {
-    if ((bounding & (1n << BigInt(number))) === 0n)
-      drops.push(row("prctl", [PR_CAPBSET_DROP, number, 0, 0, 0]));
-  }
-  const dropStep: InitStep = {
-    on: "init",
-    field: "process.capabilities.bounding",
-    about: `drop ${drops.length} capabilities for good`,
-    rows: drops,
-  };
-  if (drops.length > 0) steps.push(dropStep);
-
+  const sets = grantedSets(capabilities, grantable, warnings);
   const groups = user.additionalGids ?? [];
-  steps.push({
-    on: "init",
-    field: "process.user",
-    about: `become ${user.uid}:${user.gid}${groups.length > 0 ? ` with groups ${groups.join(", ")}` : ""}`,
-    rows: [
-      row("setgroups", [groups.length, { bytes: new Uint8Array(Uint32Array.from(groups).buffer) }]),
-      row("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0]),
-      row("setresgid", [user.gid, user.gid, user.gid]),
-      row("setresuid", [user.uid, user.uid, user.uid]),
-      row("prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0]),
-    ],
-    hints: {
-      EINVAL:
-        "the user or group is not mapped in the user namespace: extend linux.uidMappings or linux.gidMappings",
-      EPERM: "groups cannot be set in this user namespace (setgroups is denied)",
+  return [
+    ...boundingSteps(sets, grantable.last),
+    {
+      on: "init",
+      field: "process.user",
+      about: `become ${user.uid}:${user.gid}${groups.length > 0 ? ` with groups ${groups.join(", ")}` : ""}`,
+      rows: [
+        row("setgroups", [groups.length, { bytes: new Uint8Array(Uint32Array.from(groups).buffer) }]),
+        row("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0]),
+        row("setresgid", [user.gid, user.gid, user.gid]),
+        row("setresuid", [user.uid, user.uid, user.uid]),
+        row("prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0]),
+      ],
+      hints: {
+        EINVAL:
+          "the user or group is not mapped in the user namespace: extend linux.uidMappings or linux.gidMappings",
+        EPERM: "groups cannot be set in this user namespace (setgroups is denied)",
+      },
     },
-  });
-
-  const sets = {
-    effective: capabilityBits(capabilities?.effective, []),
-    permitted: capabilityBits(capabilities?.permitted, []),
-    inheritable: capabilityBits(capabilities?.inheritable, []),
-  };
-  steps.push({
-    on: "init",
-    field: "process.capabilities",
-    about: "set the effective, permitted and inheritable capabilities",
-    rows: [
-      row("capset", [
-        { bytes: new Uint8Array(Uint32Array.of(LINUX_CAPABILITY_VERSION_3, 0).buffer) },
-        { bytes: capabilityData(sets) },
-      ]),
-    ],
-    hints: { EPERM: "a capability is asked for that ctr-bun itself does not have on this host" },
-  });
-  const ambient = capabilityBits(capabilities?.ambient, []);
-  const raises = [row("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0])];
-  const left: string[] = [];
-  for (let number = 0; number <= lastCapability; number++) {
-    const bit = 1n << BigInt(number);
-    if ((ambient & bit) === 0n) continue;
-    // As runc: what is not both permitted and inheritable cannot become ambient.
-    if ((sets.permitted & sets.inheritable & bit) === 0n) left.push(CAPABILITIES[number] ?? `${number}`);
-    else raises.push(row("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0]));
-  }
-  // Without any inheritable set nothing was ever meant to become ambient: `spec` itself writes it so.
-  if (left.length > 0 && capabilities?.inheritable !== undefined) {
-    warnings.push(
-      `process.capabilities.ambient: left out, as not inheritable and permitted: ${left.join(", ")}`,
-    );
-  }
-  steps.push({
-    on: "init",
-    field: "process.capabilities.ambient",
-    about: "set the ambient capabilities",
-    rows: raises,
-  });
-  return steps;
-}
-
-/** Two struct __user_cap_data_struct (capset(2)). */
-function capabilityData(sets: { effective: bigint; permitted: bigint; inheritable: bigint }): Uint8Array {
-  const low = (bits: bigint) => Number(bits & 0xffffffffn);
-  const high = (bits: bigint) => Number(bits >> 32n);
-  const { effective, permitted, inheritable } = sets;
-  const words = [low, high].flatMap((half) => [half(effective), half(permitted), half(inheritable)]);
-  return new Uint8Array(Uint32Array.from(words).buffer);
+    ...capabilitySteps(sets, grantable.last),
+  ];
 }
 
 /** prctl(PR_SET_NO_NEW_PRIVS). */

@@ -6,6 +6,7 @@ import type { CgroupPart, NamespacePart, SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
 import type { LinuxResources, NamespaceType, Process } from "../spec/runtime/config.ts";
 import { affinitySteps, wholeCpusetSteps } from "./affinity.ts";
+import { grantable } from "./capabilities.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
@@ -85,7 +86,7 @@ export function makePlan(input: PlanInput): Plan {
   // Without no_new_privs a filter can be loaded only while there still is CAP_SYS_ADMIN.
   const late = process.noNewPrivileges === true;
   const after: InitStep[] = [
-    ...identitySteps(process, facts.lastCapability, warnings),
+    ...identitySteps(process, grantable(input.host, facts.lastCapability, user), warnings),
     checkDirectoryStep(process),
     ...noNewPrivilegesSteps(process),
   ];

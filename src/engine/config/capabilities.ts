@@ -60,6 +60,16 @@ export function chooseCapabilities(flags: CapabilityFlags): string[] {
   return onHost.filter((name) => chosen.has(name));
 }
 
+/** What a person should know: that this host does not have all of what `--privileged` or `ALL` asks for. */
+export function capabilityWarnings({ add, privileged, host }: CapabilityFlags): string[] {
+  const addsAll = add.some((name) => /^(cap_)?all$/i.test(name));
+  if (!privileged && !addsAll) return [];
+  const missing = CAPABILITIES.filter((_name, bit) => ((host >> BigInt(bit)) & 1n) === 0n);
+  if (missing.length === 0) return [];
+  const flag = privileged ? "--privileged" : "--cap-add ALL";
+  return [`${flag}: this host does not have, and the container does not get, ${missing.join(", ")}`];
+}
+
 /** `net_admin`, `CAP_NET_ADMIN`, `all` to the kernel's name. */
 function capabilityName(text: string, field: string): string {
   const upper = text.toUpperCase();

@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import * as v from "valibot";
 import {
   capabilitySets,
+  capabilityWarnings,
   chooseCapabilities,
   DEFAULT_CAPABILITIES,
 } from "../../../src/engine/config/capabilities.ts";
@@ -44,6 +45,20 @@ describe("capabilities", () => {
     expect(choose(["ALL"], [], { host: 0b11n })).toEqual(["CAP_CHOWN", "CAP_DAC_OVERRIDE"]);
     expect(choose([], [], { privileged: true, host: 0b101n })).toEqual(["CAP_CHOWN", "CAP_DAC_READ_SEARCH"]);
     expect(choose([], [], { host: 0b1n })).toEqual(["CAP_CHOWN"]);
+  });
+
+  test("are fewer than all with a warning, where the host does not have all", () => {
+    const warnings = (add: string[], privileged: boolean, host: bigint) =>
+      capabilityWarnings({ add, drop: [], privileged, host });
+    const lacking = ALL & ~(1n << 24n);
+    expect(warnings([], true, lacking)).toEqual([
+      "--privileged: this host does not have, and the container does not get, CAP_SYS_RESOURCE",
+    ]);
+    expect(warnings(["all"], false, lacking)).toEqual([
+      "--cap-add ALL: this host does not have, and the container does not get, CAP_SYS_RESOURCE",
+    ]);
+    expect(warnings([], true, ALL)).toEqual([]);
+    expect(warnings(["NET_ADMIN"], false, lacking)).toEqual([]);
   });
 
   test("that do not exist, or that ctr-bun itself lacks, are refused", () => {

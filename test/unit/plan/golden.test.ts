@@ -219,7 +219,7 @@ test("a record has the steps alone where rows are not wanted, and warnings at it
     .trimEnd()
     .split("\n");
   expect(lines.at(-1)).toBe(
-    "warning  process.capabilities: unknown capability CAP_OF_THE_FUTURE is left out",
+    "warning  process.capabilities: ignoring unknown or unavailable capabilities: [CAP_OF_THE_FUTURE]",
   );
   for (const line of lines.slice(0, -1)) expect(line).toMatch(/^(host|init) {2}\S/);
 });

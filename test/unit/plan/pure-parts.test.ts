@@ -1,7 +1,7 @@
 /** Parts of plans that are functions of little: where a program is looked for, capabilities, ways to a path. */
 import { describe, expect, test } from "bun:test";
 import { O_DIRECTORY, O_PATH, RESOLVE_NO_SYMLINKS, S_IFREG } from "../../../src/kernel/constants.ts";
-import { capabilityBits, identitySteps, rlimitSteps } from "../../../src/plan/identity.ts";
+import { rlimitSteps } from "../../../src/plan/identity.ts";
 import { baseOf, parentOf, reachRows } from "../../../src/plan/paths.ts";
 import { makePlan } from "../../../src/plan/plan.ts";
 import { candidates, stdioStep } from "../../../src/plan/program.ts";
@@ -35,49 +35,6 @@ describe("a program is looked for", () => {
     expect(files("ls", "PATH=/a", "XPATH=/x", "PATH=/b")).toEqual(["/b/ls"]);
     expect(files("ls", "NOPATH=/a")).toContain("/usr/local/sbin/ls");
     expect(candidates(process({ args: ["ls"] }))).toContain("/bin/ls");
-  });
-});
-
-describe("capabilities", () => {
-  test("are bits by their numbers", () => {
-    const warnings: string[] = [];
-    expect(capabilityBits(["CAP_CHOWN", "CAP_KILL"], warnings)).toBe((1n << 0n) | (1n << 5n));
-    expect(capabilityBits(["CAP_CHECKPOINT_RESTORE"], warnings)).toBe(1n << 40n);
-    expect(capabilityBits(undefined, warnings)).toBe(0n);
-    expect(warnings).toEqual([]);
-  });
-
-  test("with unknown names, or names in another case, are left out with a word", () => {
-    const warnings: string[] = [];
-    expect(capabilityBits(["KILL", "cap_kill", "CAP_KILL"], warnings)).toBe(1n << 5n);
-    expect(warnings.length).toBe(2);
-  });
-
-  test("none at all leave every set empty, and all are dropped for good", () => {
-    const [drop, , set] = identitySteps(process({}), 40, []);
-    expect(drop?.rows.length).toBe(41);
-    expect(set?.rows[0]?.args[1]).toEqual({ bytes: new Uint8Array(24) });
-  });
-
-  test("that are not permitted and inheritable cannot be ambient", () => {
-    const warnings: string[] = [];
-    const capabilities = {
-      permitted: ["CAP_KILL", "CAP_CHOWN"],
-      inheritable: ["CAP_KILL"],
-      ambient: ["CAP_KILL", "CAP_CHOWN"],
-    };
-    const ambient = identitySteps(process({ capabilities }), 40, warnings).at(-1);
-    expect(ambient?.rows.length).toBe(2);
-    expect(warnings.length).toBe(1);
-  });
-
-  test("are inherited only where that is asked for", () => {
-    const capabilities = { permitted: ["CAP_KILL"], effective: ["CAP_KILL"] };
-    const set = identitySteps(process({ capabilities }), 40, [])[2];
-    const data = set?.rows[0]?.args[1];
-    if (typeof data !== "object" || !("bytes" in data)) throw new Error("no capset");
-    // effective, permitted, inheritable: the lower halves, then the upper ones.
-    expect([...new Uint32Array(data.bytes.buffer)]).toEqual([32, 32, 0, 0, 0, 0]);
   });
 });
 
