@@ -96,7 +96,11 @@ export interface CgroupDriver extends Driver {
   readonly kind: "cgroup";
   plan(request: CgroupRequest, host: Host): CgroupPart;
   join(paths: Readonly<Record<string, string>>, host: Host, initPid: number): CgroupJoin;
-  update(paths: Readonly<Record<string, string>>, resources: LinuxResources): void;
+  /**
+   * Changes what is given, all of it or nothing, and leaves the rest as it is. Limits that depend on each other (memory
+   * and swap, quota and period) are given together. Returns what was ignored, and why.
+   */
+  update(paths: Readonly<Record<string, string>>, resources: LinuxResources): readonly string[];
   freeze(paths: Readonly<Record<string, string>>): void;
   thaw(paths: Readonly<Record<string, string>>): void;
   isFrozen(paths: Readonly<Record<string, string>>): boolean;

@@ -34,7 +34,15 @@ export interface Controller {
   /** What is asked for and is ignored here, and why. */
   warnings?(resources: LinuxResources): readonly string[];
   /** Where the order depends on the values that a running cgroup has; else the settings are written in order. */
-  update?(directory: string, resources: LinuxResources): void;
+  update?(directory: string, resources: LinuxResources, journal: Journal): void;
+}
+
+/** Writes settings of an update, and remembers what was there (journal.ts). */
+export interface Journal {
+  /** 0, or the errno (positive) of a write that the kernel refused. */
+  attempt(directory: string, setting: Setting): number;
+  /** As `attempt`, throwing an error that names field, file and reason. */
+  set(directory: string, setting: Setting): void;
 }
 
 /** A host step that writes the setting into that directory. */

@@ -40,7 +40,8 @@ export function swapAlone(limit: Integer | undefined, swap: Integer | undefined)
 /** Memory and swap together cannot be less than memory alone. */
 export function checkSwap(limit: Integer | undefined, swap: Integer | undefined): void {
   if (limit === undefined || swap === undefined || limit <= 0 || swap <= 0 || swap >= limit) return;
-  throw badValue("memory.swap", `is ${swap}, less than memory.limit (${limit}), which it includes`);
+  const why = `is ${swap}, less than memory.limit (${limit}), which it includes`;
+  throw badValue("memory.swap", why, "set both together");
 }
 
 /** `-1` and `max` for no limit; undefined where it is not set. */

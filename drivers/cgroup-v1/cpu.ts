@@ -10,10 +10,9 @@ import { counter, omitEmpty, readCounter, readPairs } from "../cgroup-common/rea
 import {
   badValue,
   type Controller,
+  type Journal,
   type Setting,
   settingError,
-  trySetting,
-  writeSetting,
 } from "../cgroup-common/setting.ts";
 import { isSet } from "../cgroup-common/values.ts";
 
@@ -88,14 +87,14 @@ export const cpu: Controller = {
     if (cpu === undefined) return [];
     return [...realtimeOf(cpu), ...sharesOf(cpu), ...bandwidthOf(cpu), ...idleOf(cpu)];
   },
-  update(directory, { cpu }) {
+  update(directory, { cpu }, journal) {
     if (cpu === undefined) return;
     // An idle cgroup takes no shares: out of idle first, into it last.
-    if (cpu.idle === 0) for (const setting of idleOf(cpu)) writeSetting(directory, setting);
-    for (const setting of sharesOf(cpu)) writeSetting(directory, setting);
-    writeUntilFit(directory, bandwidthOf(cpu));
-    writeUntilFit(directory, realtimeOf(cpu));
-    if (cpu.idle !== 0) for (const setting of idleOf(cpu)) writeSetting(directory, setting);
+    if (cpu.idle === 0) for (const setting of idleOf(cpu)) journal.set(directory, setting);
+    for (const setting of sharesOf(cpu)) journal.set(directory, setting);
+    writeUntilFit(journal, directory, bandwidthOf(cpu));
+    writeUntilFit(journal, directory, realtimeOf(cpu));
+    if (cpu.idle !== 0) for (const setting of idleOf(cpu)) journal.set(directory, setting);
   },
 };
 
@@ -103,11 +102,11 @@ export const cpu: Controller = {
  * Writes settings of which each must fit the others (period, quota, burst): what the kernel refuses with EINVAL is
  * tried again after the others, and is an error when it still does not fit.
  */
-export function writeUntilFit(directory: string, settings: readonly Setting[]): void {
+function writeUntilFit(journal: Journal, directory: string, settings: readonly Setting[]): void {
   let left = settings;
   while (left.length > 0) {
     const refused = left.filter((setting) => {
-      const errno = trySetting(directory, setting);
+      const errno = journal.attempt(directory, setting);
       if (errno !== 0 && errno !== ERRNO.EINVAL) throw settingError(directory, setting, errno);
       return errno !== 0;
     });

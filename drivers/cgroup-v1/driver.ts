@@ -6,7 +6,6 @@
 import type { CgroupDriver } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
 import { tryWriteFile } from "../../src/kernel/file.ts";
-import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
 import { type Prepare, prepareCgroups } from "../cgroup-common/prepare.ts";
 import { type WriteFirst, writeSetting } from "../cgroup-common/setting.ts";
 import { signalAll, signalOnce } from "../cgroup-common/signal.ts";
@@ -16,12 +15,11 @@ import { type Enable, enableControllers } from "../cgroup-v2/enable.ts";
 import * as freezer2 from "../cgroup-v2/freezer.ts";
 import { joinTarget } from "../cgroup-v2/join.ts";
 import { memoryOomKills as oomKills2 } from "../cgroup-v2/memory.ts";
-import { updateUnified } from "../cgroup-v2/update.ts";
 import { inheritCpuset } from "./cpuset.ts";
-import { type DeviceLines, updateDevices, writeDeviceLines } from "./devices.ts";
+import { type DeviceLines, writeDeviceLines } from "./devices.ts";
 import * as freezer1 from "./freezer.ts";
 import { memoryOomKills } from "./memory.ts";
-import { CONTROLLERS, NAME, partElsewhere, planCgroup, planJoin, UNIFIED } from "./plan.ts";
+import { NAME, planCgroup, planJoin, UNIFIED } from "./plan.ts";
 import { readStats } from "./stats.ts";
 
 type Paths = Readonly<Record<string, string>>;
@@ -66,7 +64,8 @@ export const cgroupV1Driver: CgroupDriver = {
         throw fail({ code: "INTERNAL", message: `the cgroup driver ${NAME} does not know how to ${call}` });
     }
   },
-  update,
+  update: (paths, resources) =>
+    (require("./update.ts") as typeof import("./update.ts")).updateLegacy(paths, resources),
   freeze: (paths) => freezerOf(paths).freeze(),
   thaw: (paths) => freezerOf(paths).thaw(),
   // Where nothing can freeze it, nothing did.
@@ -135,26 +134,4 @@ function killAll(paths: Paths, signal: number): void {
   } finally {
     if (signal === SIGKILL || !wasFrozen) freezer.thaw();
   }
-}
-
-function update(paths: Paths, resources: LinuxResources): void {
-  // What makes no sense, or has nowhere to go, is refused before anything is written.
-  const elsewhere = partElsewhere(
-    resources,
-    paths,
-    paths[UNIFIED] !== undefined,
-    resources.devices !== undefined,
-  );
-  for (const controller of CONTROLLERS) controller.settings(resources);
-  for (const controller of CONTROLLERS) {
-    const directory = paths[controller.name];
-    if (directory === undefined) continue;
-    if (controller.update !== undefined) controller.update(directory, resources);
-    else for (const setting of controller.settings(resources)) writeSetting(directory, setting);
-  }
-  if (resources.devices !== undefined && paths.devices !== undefined) {
-    updateDevices(paths.devices, resources.devices);
-  }
-  const unified = paths[UNIFIED];
-  if (unified !== undefined && elsewhere !== undefined) updateUnified(unified, elsewhere);
 }

@@ -9,10 +9,9 @@ import { type Counter, omitEmpty, readCounter, readPairs } from "../cgroup-commo
 import {
   badValue,
   type Controller,
+  type Journal,
   type Setting,
   settingError,
-  trySetting,
-  writeSetting,
 } from "../cgroup-common/setting.ts";
 import { checkSwap, isSet } from "../cgroup-common/values.ts";
 
@@ -75,22 +74,22 @@ export const memory: Controller = {
     }
     return ignored;
   },
-  update(directory, { memory }) {
+  update(directory, { memory }, journal) {
     if (memory === undefined) return;
     checkSwap(memory.limit, memory.swap);
     const [limit, swap] = [limitOf(memory), swapOf(memory)];
     // The kernel holds limit <= swap at every moment: which goes first depends on where the limit stands now.
     const current = readCounter(directory, LIMIT) ?? 0;
     const swapFirst = swap !== undefined && (swap.data === "-1" || current < BigInt(swap.data));
-    if (swap !== undefined && swapFirst) writeSetting(directory, swap);
-    if (limit !== undefined) writeLimit(directory, limit);
-    if (swap !== undefined && !swapFirst) writeSetting(directory, swap);
-    for (const setting of restOf(memory)) writeSetting(directory, setting);
+    if (swap !== undefined && swapFirst) journal.set(directory, swap);
+    if (limit !== undefined) writeLimit(journal, directory, limit);
+    if (swap !== undefined && !swapFirst) journal.set(directory, swap);
+    for (const setting of restOf(memory)) journal.set(directory, setting);
   },
 };
 
-function writeLimit(directory: string, limit: Setting): void {
-  const errno = trySetting(directory, limit);
+function writeLimit(journal: Journal, directory: string, limit: Setting): void {
+  const errno = journal.attempt(directory, limit);
   if (errno === 0) return;
   if (errno !== ERRNO.EBUSY) throw settingError(directory, limit, errno);
   const usage = readCounter(directory, "memory.usage_in_bytes");

@@ -6,13 +6,7 @@ import type { CgroupStats } from "../../src/driver.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
 import type { LinuxCpu } from "../../src/spec/runtime/resources.ts";
 import { type Counter, omitEmpty, readPairs, readPressure } from "../cgroup-common/read.ts";
-import {
-  type Controller,
-  type Setting,
-  settingError,
-  trySetting,
-  writeSetting,
-} from "../cgroup-common/setting.ts";
+import { type Controller, type Setting, settingError } from "../cgroup-common/setting.ts";
 import { isSet, sharesToWeight } from "../cgroup-common/values.ts";
 
 /** What the kernel takes where none is given; microseconds. */
@@ -55,20 +49,20 @@ export const cpu: Controller = {
       "linux.resources.cpu.realtimeRuntime and realtimePeriod are ignored: cgroup v2 has nothing like them",
     ];
   },
-  update(directory, { cpu }) {
+  update(directory, { cpu }, journal) {
     if (cpu === undefined) return;
     // An idle cgroup takes no weight: out of idle first, into it last.
     const idle = idleOf(cpu);
-    if (cpu.idle === 0) for (const setting of idle) writeSetting(directory, setting);
-    for (const setting of weightOf(cpu)) writeSetting(directory, setting);
+    if (cpu.idle === 0) for (const setting of idle) journal.set(directory, setting);
+    for (const setting of weightOf(cpu)) journal.set(directory, setting);
     // A larger burst needs the larger quota first, a smaller quota the smaller burst.
     const again = burstOf(cpu).filter((setting) => {
-      const errno = trySetting(directory, setting);
+      const errno = journal.attempt(directory, setting);
       if (errno !== 0 && errno !== ERRNO.EINVAL) throw settingError(directory, setting, errno);
       return errno !== 0;
     });
-    for (const setting of [...bandwidthOf(cpu), ...again]) writeSetting(directory, setting);
-    if (cpu.idle !== 0) for (const setting of idle) writeSetting(directory, setting);
+    for (const setting of [...bandwidthOf(cpu), ...again]) journal.set(directory, setting);
+    if (cpu.idle !== 0) for (const setting of idle) journal.set(directory, setting);
   },
 };
 

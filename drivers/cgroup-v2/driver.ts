@@ -16,7 +16,6 @@ import { planJoin } from "./join.ts";
 import { memoryOomKills } from "./memory.ts";
 import { NAME, planCgroup, UNIFIED } from "./plan.ts";
 import { readStats } from "./stats.ts";
-import { updateUnified } from "./update.ts";
 
 type Paths = Readonly<Record<string, string>>;
 
@@ -51,7 +50,8 @@ export const cgroupV2Driver: CgroupDriver = {
         throw fail({ code: "INTERNAL", message: `the cgroup driver ${NAME} does not know how to ${call}` });
     }
   },
-  update: (paths, resources) => updateUnified(directoryOf(paths), resources),
+  update: (paths, resources) =>
+    (require("./update.ts") as typeof import("./update.ts")).updateUnified(directoryOf(paths), resources),
   freeze: (paths) => freeze(directoryOf(paths)),
   thaw: (paths) => thaw(directoryOf(paths)),
   isFrozen: (paths) => isFrozen(directoryOf(paths)),

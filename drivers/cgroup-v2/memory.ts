@@ -13,7 +13,7 @@ import {
   readPressure,
   UNLIMITED,
 } from "../cgroup-common/read.ts";
-import { badValue, type Controller, type Setting, writeSetting } from "../cgroup-common/setting.ts";
+import { badValue, type Controller, type Setting } from "../cgroup-common/setting.ts";
 import { isSet, maxOr, swapAlone } from "../cgroup-common/values.ts";
 
 const NO_SWAP = {
@@ -51,10 +51,10 @@ export const memory: Controller = {
     if (memory?.useHierarchy === false) ignore("useHierarchy", "cgroup v2 always counts in a hierarchy");
     return ignored;
   },
-  update(directory, { memory }) {
+  update(directory, { memory }, journal) {
     if (memory === undefined) return;
     if (memory.checkBeforeUpdate === true) checkUsage(directory, memory);
-    for (const setting of settingsOf(memory)) writeSetting(directory, setting);
+    for (const setting of settingsOf(memory)) journal.set(directory, setting);
   },
 };
 

@@ -3,20 +3,30 @@
  */
 import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
 import { devicePolicy } from "../cgroup-common/devices.ts";
-import { writeSetting } from "../cgroup-common/setting.ts";
+import { changeLimits } from "../cgroup-common/journal.ts";
+import type { Journal } from "../cgroup-common/setting.ts";
 import { attachDevices } from "./devices.ts";
 import { CONTROLLERS } from "./plan.ts";
 import { unifiedSettings } from "./unified.ts";
 
-/** Writes what is given; what is left out stays as it is. */
-export function updateUnified(directory: string, resources: LinuxResources): void {
+/**
+ * Writes what is given, all of it or nothing; what is left out stays as it is. Devices come last: their program takes
+ * the place of the one before in one step. Returns what is ignored, and why.
+ */
+export function updateUnified(directory: string, resources: LinuxResources): string[] {
+  changeLimits((journal) => updateLimits(journal, directory, resources));
+  if (resources.devices !== undefined) attachDevices({ directory, policy: devicePolicy(resources.devices) });
+  return CONTROLLERS.flatMap((controller) => controller.warnings?.(resources) ?? []);
+}
+
+/** The same without devices, as a part of a larger change. */
+export function updateLimits(journal: Journal, directory: string, resources: LinuxResources): void {
   const unified = unifiedSettings(resources);
   // What makes no sense is refused before anything is written.
   for (const controller of CONTROLLERS) controller.settings(resources);
   for (const controller of CONTROLLERS) {
-    if (controller.update !== undefined) controller.update(directory, resources);
-    else for (const setting of controller.settings(resources)) writeSetting(directory, setting);
+    if (controller.update !== undefined) controller.update(directory, resources, journal);
+    else for (const setting of controller.settings(resources)) journal.set(directory, setting);
   }
-  if (resources.devices !== undefined) attachDevices({ directory, policy: devicePolicy(resources.devices) });
-  for (const { setting } of unified) writeSetting(directory, setting);
+  for (const { setting } of unified) journal.set(directory, setting);
 }

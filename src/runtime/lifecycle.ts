@@ -9,3 +9,4 @@ export type { ContainerRequest } from "./prepare.ts";
 export { containerProcesses } from "./processes.ts";
 export { type ExitStatus, runContainer, runDetached } from "./run.ts";
 export { startContainer } from "./start.ts";
+export { updateContainer } from "./update.ts";

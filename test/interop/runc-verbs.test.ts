@@ -2,6 +2,7 @@
 // the same kind of container: exit codes, the words that engines look for, and what they print.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Bundle, CTR_BUN, freshID, makeBundle, runCommand } from "../support/bundle.ts";
 import type { Config } from "../support/config.ts";
@@ -126,5 +127,96 @@ describe("ps", () => {
     expect(ours.running.map((each, at) => codeAndWords(each, runc.running[at] ?? each))).toEqual(
       runc.running.map(({ code, msg }) => [code, msg]),
     );
+  });
+});
+
+describe("update", () => {
+  const FILES = [
+    "memory/memory.limit_in_bytes",
+    "memory/memory.memsw.limit_in_bytes",
+    "memory/memory.soft_limit_in_bytes",
+    "cpu/cpu.shares",
+    "cpu/cpu.cfs_quota_us",
+    "cpu/cpu.cfs_period_us",
+    "cpuset/cpuset.cpus",
+    "cpuset/cpuset.mems",
+    "pids/pids.max",
+    "devices/devices.list",
+  ];
+  const limits = (id: string): string[] =>
+    FILES.map((path) => {
+      const [controller, name] = path.split("/");
+      const text = readFileSync(`/sys/fs/cgroup/${controller}/ctr-bun/${id}/${name}`, "utf8");
+      return `${name} ${text.trim().split("\n").sort().join(" ")}`;
+    });
+  const limited = ({ linux }: Config): void => {
+    linux.resources.memory = { limit: 64 << 20, swap: 128 << 20 };
+    linux.resources.cpu = { shares: 512, quota: 50_000, period: 100_000 };
+    linux.resources.pids = { limit: 50 };
+  };
+
+  test("leads to the same limits, one after the other", () => {
+    const file = join(bundle.path, "resources.json");
+    writeFileSync(
+      file,
+      JSON.stringify({
+        memory: { limit: 99_999_744, reservation: 1 << 20 },
+        cpu: { shares: 0, cpus: "0", mems: "" },
+        pids: { limit: 33 },
+        devices: [{ allow: true, access: "rwm" }],
+      }),
+    );
+    const { runc, ours } = both((ask, id) => {
+      const after = [limits(id)];
+      for (const flags of [
+        ["--memory", "32m"],
+        ["--memory", "256m", "--memory-swap", "512m", "--memory-reservation", "16m"],
+        ["--memory-swap", "-1"],
+        ["--memory", "-1"],
+        ["--memory", "1.5g"],
+        ["--cpu-quota", "20000"],
+        ["--cpu-period", "50000"],
+        ["--cpu-quota", "-1", "--cpu-period", "200000", "--cpu-share", "300"],
+        ["--cpuset-cpus", "0", "--cpuset-mems", "0"],
+        ["--pids-limit", "10"],
+        ["--pids-limit", "0"],
+        ["--pids-limit", "-1"],
+        ["--resources", file, "--memory", "1g"],
+        [],
+      ]) {
+        expect(ask("update", ...flags, id)).toMatchObject({ code: 0, out: "" });
+        after.push(limits(id));
+      }
+      return after;
+    }, limited);
+    expect(ours).toEqual(runc);
+    expect(new Set(runc.map(String)).size).toBeGreaterThan(10);
+  });
+
+  test("is refused in the same words", () => {
+    const { runc, ours } = both((ask, id) => {
+      const said = [
+        ["--memory", "abc"],
+        ["--memory-swap", "5x"],
+        ["--cpu-share", "1"],
+        ["--l3-cache-schema", "L3:0=f"],
+        ["--mem-bw-schema", "MB:0=70"],
+      ].map((flags) => ask("update", ...flags, id));
+      return [...said, ask("update", "--memory", "1g", "nope"), ask("update", id)];
+    }, limited);
+    expectSame({ runc, ours });
+    // Where the kernel refuses, runc tells the call; ctr-bun the flag and the errno, and puts back what was changed.
+    const kernel = both((ask, id) => {
+      const before = limits(id);
+      const said = [
+        "--memory 256m",
+        "--memory 64m --memory-swap 32m",
+        "--cpuset-cpus 4095",
+        "--memory 1k",
+      ].map((flags) => ask("update", "--cpu-quota", "30000", ...flags.split(" "), id).code);
+      return { said, unchanged: String(limits(id)) === String(before) };
+    }, limited);
+    expect(kernel.ours.said).toEqual(kernel.runc.said);
+    expect(kernel.ours.unchanged).toBe(true);
   });
 });

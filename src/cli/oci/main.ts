@@ -37,6 +37,7 @@ const VERBS: Readonly<Record<string, unknown>> = {
 const MORE_VERBS: Readonly<Record<string, () => unknown>> = {
   pause: () => (require("./pause.ts") as typeof import("./pause.ts")).default,
   resume: () => (require("./resume.ts") as typeof import("./resume.ts")).default,
+  update: () => (require("./update.ts") as typeof import("./update.ts")).default,
   ps: () => (require("./ps.ts") as typeof import("./ps.ts")).default,
 };
 

@@ -1,0 +1,107 @@
+/**
+ * OCI update: other limits for a container that is there. What was asked for is kept in its record, so that a later
+ * update knows the limits that belong together (memory and swap, quota and period), as in runc since 1.2.
+ */
+import type { DriverRegistry } from "../driver.ts";
+import { fail } from "../error.ts";
+import type { LinuxResources } from "../spec/runtime/resources.ts";
+import { type ContainerRecord, needRecord, statusOfRecord, writeRecord } from "./state.ts";
+
+export interface UpdateRequest {
+  readonly root: string;
+  readonly id: string;
+  readonly resources: LinuxResources;
+  readonly registry: DriverRegistry;
+  /** Gets what was ignored, and why. */
+  onWarning?(message: string): void;
+}
+
+export function updateContainer({ root, id, resources, registry, onWarning }: UpdateRequest): void {
+  const record = needRecord(root, id);
+  if (statusOfRecord(root, record) === "stopped") {
+    throw fail({ code: "WRONG_STATE", message: "container not running", hint: `${id} has stopped` });
+  }
+  if (record.cgroupDriver === undefined) {
+    throw fail({
+      code: "CGROUP",
+      message: `container ${id} has no cgroup, so it cannot be limited`,
+      hint: "it was made with --cgroup-manager disabled, or on a host without a cgroup file system",
+    });
+  }
+  const { asked, ignored } = askedFor(resources, record);
+  const merged = mergeResources(record.config.linux?.resources ?? {}, asked);
+  const driver = registry.get("cgroup", record.cgroupDriver);
+  const warnings = driver.update(record.cgroupPaths, withDependents(asked, merged));
+  for (const warning of [...ignored, ...(warnings ?? [])]) onWarning?.(warning);
+  const { config } = record;
+  writeRecord(root, { ...record, config: { ...config, linux: { ...config.linux, resources: merged } } });
+}
+
+/**
+ * What really changes anything. As in runc: 0 means "as it is" wherever it is no limit; no limit on memory means none on
+ * memory and swap together; and devices are left alone, whatever stands there: engines send the whole of a container's
+ * resources, and others (for GPUs) add devices behind the runtime's back, which would be taken away again.
+ */
+function askedFor(
+  resources: LinuxResources,
+  { config }: ContainerRecord,
+): { asked: LinuxResources; ignored: string[] } {
+  const { devices, memory, cpu, pids, blockIO, ...rest } = resources;
+  const limits = memory === undefined ? undefined : withoutZeros(memory, ["limit", "reservation", "swap"]);
+  const unlimited = limits?.limit === -1 && limits.swap === undefined;
+  const times = ["shares", "quota", "period", "realtimeRuntime", "realtimePeriod"] as const;
+  const asked = defined({
+    ...rest,
+    memory: unlimited ? { ...limits, swap: -1 } : limits,
+    cpu: cpu === undefined ? undefined : withoutZeros(cpu, times),
+    pids: pids?.limit === 0 && !knowsNoPids(config.ociVersion) ? undefined : pids,
+    blockIO: blockIO === undefined ? undefined : withoutZeros(blockIO, ["weight", "leafWeight"]),
+  });
+  const changed = devices !== undefined && !isSame(devices, config.linux?.resources?.devices);
+  return { asked, ignored: changed ? ["linux.resources.devices is ignored: update changes no devices"] : [] };
+}
+
+/** Whether a limit of 0 means no process at all, which is so since runtime-spec 1.3; before, it was left out. */
+function knowsNoPids(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 1 || minor >= 3;
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return Bun.deepEquals(one, other);
+}
+
+function withoutZeros<T extends object>(values: T, names: readonly (keyof T)[]): T {
+  const kept = { ...values };
+  for (const name of names) if (Number(kept[name]) === 0) delete kept[name];
+  return defined(kept);
+}
+
+function defined<T extends object>(fields: T): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+}
+
+/** The stored resources with what was asked for in them, property by property. */
+export function mergeResources(stored: LinuxResources, asked: LinuxResources): LinuxResources {
+  const merged: Record<string, unknown> = { ...stored };
+  for (const [section, value] of Object.entries(asked)) {
+    const before = merged[section];
+    const joins = typeof before === "object" && before !== null && !Array.isArray(before);
+    merged[section] = joins && !Array.isArray(value) ? { ...before, ...defined(value as object) } : value;
+  }
+  return merged as LinuxResources;
+}
+
+/** What was asked for, and what depends on it and was set before. */
+function withDependents(asked: LinuxResources, merged: LinuxResources): LinuxResources {
+  const { memory, cpu } = asked;
+  const swaps = memory?.limit !== undefined || memory?.swap !== undefined;
+  const bandwidth = cpu?.quota !== undefined || cpu?.period !== undefined;
+  const { limit, swap, checkBeforeUpdate } = merged.memory ?? {};
+  const { quota, period } = merged.cpu ?? {};
+  return {
+    ...asked,
+    ...(swaps ? { memory: { ...memory, ...defined({ limit, swap, checkBeforeUpdate }) } } : {}),
+    ...(bandwidth ? { cpu: { ...cpu, ...defined({ quota, period }) } } : {}),
+  };
+}
