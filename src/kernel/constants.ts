@@ -93,6 +93,7 @@ export const MOUNT_ATTR_NODIRATIME = 0x80;
 export const MOUNT_ATTR_NOSYMFOLLOW = 0x200000;
 
 // include/uapi/linux/sched.h
+export const CLONE_PIDFD = 0x1000;
 export const CLONE_PARENT = 0x8000;
 export const CLONE_NEWTIME = 0x80;
 export const CLONE_NEWNS = 0x20000;
@@ -234,9 +235,14 @@ export const POLLHUP = 16;
 
 // include/uapi/linux/wait.h
 export const WNOHANG = 1;
+export const WEXITED = 4;
+export const P_PIDFD = 3;
 
-// asm-generic/signal.h
+// asm-generic/signal.h, siginfo.h
 export const SIG_SETMASK = 2;
+export const SIGKILL = 9;
+export const SIGCHLD = 17;
+export const CLD_EXITED = 1;
 
 // include/uapi/linux/magic.h
 export const PROC_SUPER_MAGIC = 0x9fa0;

@@ -11,6 +11,8 @@ import {
   F_SETFD,
   IOPRIO_WHO_PROCESS,
   SIG_SETMASK,
+  SIGCHLD,
+  SIGKILL,
   WNOHANG,
 } from "./constants.ts";
 import { ERRNO } from "./errno.ts";
@@ -30,9 +32,7 @@ export interface SpawnRequest {
 }
 
 const SIGNALS = 64;
-const SIGKILL = 9;
 const SIGSTOP = 19;
-const SIGCHLD = 17;
 const SIG_IGN = 1n;
 const NO_SIGNALS = new Uint8Array(8);
 const ALL_SIGNALS = new Uint8Array(8).fill(0xff);

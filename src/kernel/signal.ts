@@ -4,7 +4,7 @@
  * signal blocked in every thread, would miss some. Names of signals stand here too.
  */
 import { check } from "./check.ts";
-import { O_CLOEXEC, O_NONBLOCK } from "./constants.ts";
+import { O_CLOEXEC, O_NONBLOCK, SIGCHLD, SIGKILL } from "./constants.ts";
 import { viewOf } from "./memory.ts";
 import { signalHandler, sys } from "./raw.ts";
 
@@ -18,9 +18,8 @@ export const SIGNALS: readonly string[] =
     " ",
   );
 
-export const SIGKILL = 9;
+export { SIGCHLD, SIGKILL };
 export const SIGTERM = 15;
-export const SIGCHLD = 17;
 export const SIGWINCH = 28;
 
 /** `TERM`, `SIGTERM`, `15`, `RTMIN+3` -> its number; undefined for what is none. */

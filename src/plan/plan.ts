@@ -11,7 +11,7 @@ import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
 import { checkDirectoryStep, enterDirectoryStep, makeDirectorySteps } from "./directory.ts";
-import { hookSteps } from "./hooks.ts";
+import { createHookSteps, startHookSteps } from "./hooks.ts";
 import {
   identitySteps,
   keyringStep,
@@ -73,7 +73,7 @@ export function makePlan(input: PlanInput): Plan {
   if (hasMountNamespace(input)) {
     steps.push(...mountSteps(input, cgroup.paths, warnings), ...deviceSteps(input));
   }
-  steps.push(...makeDirectorySteps(process, facts), ...lateReadonlySteps(input), ...hookSteps(input));
+  steps.push(...makeDirectorySteps(process, facts), ...lateReadonlySteps(input), ...createHookSteps(input));
   steps.push(...enterRootSteps(input));
   steps.push(...consoleSteps(process, hasMountNamespace(input)), ...readonlyRootSteps(input));
   steps.push(...sysctlSteps(input), ...maskSteps(input), ...readonlyPathSteps(input));
@@ -85,14 +85,19 @@ export function makePlan(input: PlanInput): Plan {
   steps.push(enterDirectoryStep(process), ...stdioStep(process));
   // Without no_new_privs a filter can be loaded only while there still is CAP_SYS_ADMIN.
   const late = process.noNewPrivileges === true;
+  const hooks = startHookSteps(input);
   const after: InitStep[] = [
     ...identitySteps(process, grantable(input.host, facts.lastCapability, user), warnings),
     checkDirectoryStep(process),
     ...noNewPrivilegesSteps(process),
   ];
   const created = syncStep("created", "process", "wait until ctr-bun has everything in place");
-  const end = endSteps(input, process, limits.last, late ? seccomp : undefined);
+  const end = endSteps(input, process, { limits: limits.last, hooks, seccomp: late ? seccomp : undefined });
   const lookup = options.start === "wait" ? [lookupStep(process)] : [];
+  if (seccomp !== undefined && late && hooks.length > 0) {
+    const under = end.slice(end.findIndex(({ field }) => field === "linux.seccomp") + 1);
+    checkSeccomp(input, seccomp, under, "startContainer hooks run under the filter: allow these calls");
+  }
   if (seccomp !== undefined && !late) {
     checkSeccomp(input, seccomp, [...after, created, ...end]);
     steps.push(seccompStep(seccomp));
@@ -110,19 +115,28 @@ export function makePlan(input: PlanInput): Plan {
   };
 }
 
-function endSteps(
-  input: PlanInput,
-  process: Process,
-  limits: readonly InitStep[],
-  seccomp: SeccompProgram | undefined,
-): InitStep[] {
-  const steps: InitStep[] = [];
-  if (input.options.start === "wait") steps.push(waitForStartStep());
-  if (input.options.init) steps.push(initStep());
-  steps.push(...limits, lastStep(process, input.options.preserveFds), executingStep());
-  if (seccomp !== undefined) steps.push(seccompStep(seccomp));
-  steps.push(executeStep(process));
-  return steps;
+/** What the end of the init is put together from; `seccomp` where the filter is loaded late. */
+interface End {
+  readonly limits: readonly InitStep[];
+  readonly hooks: readonly InitStep[];
+  readonly seccomp: SeccompProgram | undefined;
+}
+
+function endSteps({ options }: PlanInput, process: Process, { limits, hooks, seccomp }: End): InitStep[] {
+  const filter = seccomp === undefined ? [] : [seccompStep(seccomp)];
+  // A startContainer hook is a file of the container's root: it gets no further than the program itself.
+  const [first, last] = hooks.length > 0 ? [filter, []] : [[], filter];
+  return [
+    ...(options.start === "wait" ? [waitForStartStep()] : []),
+    ...first,
+    ...hooks,
+    ...(options.init ? [initStep()] : []),
+    ...limits,
+    lastStep(process, options.preserveFds),
+    executingStep(),
+    ...last,
+    executeStep(process),
+  ];
 }
 
 /** The child of clone3 begins here: a session of its own, always. */

@@ -6,9 +6,11 @@ import {
   AT_EACCESS,
   AT_EMPTY_PATH,
   AT_FDCWD,
+  CLD_EXITED,
   F_SETFD,
   O_CLOEXEC,
   SIG_SETMASK,
+  SIGCHLD,
   SOCK_CLOEXEC,
   STATX_BASIC_STATS,
   TIOCSPGRP,
@@ -20,8 +22,6 @@ import type { InitStep, Row } from "./step.ts";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const WORD = 0xffffffff;
-const SIGCHLD = 17;
-const CLD_EXITED = 1;
 const P_ALL = 0;
 const WNOHANG_WEXITED = 5;
 

@@ -42,6 +42,8 @@ function actionText(action: HostAction): string {
       return `${action.file} ${action.map.map((m) => `${m.containerID} ${m.hostID} ${m.size}`).join(", ")}`;
     case "hooks":
       return action.hooks.map(({ path }) => path).join(", ");
+    case "tell-pid":
+      return "the pid";
     case "prlimit":
       return `prlimit ${action.resource} ${action.soft} ${action.hard}`;
     case "scheduler": {

@@ -44,6 +44,7 @@ export function checkSeccomp(
   input: Pick<PlanInput, "registry" | "host">,
   program: SeccompProgram,
   rest: readonly InitStep[],
+  hint = "set process.noNewPrivileges, so that the filter is loaded last, or allow these calls",
 ): void {
   const forbidden = forbiddenCalls(input, program, rest);
   if (forbidden.length === 0) return;
@@ -51,6 +52,6 @@ export function checkSeccomp(
     code: "INVALID_CONFIG",
     field: "linux.seccomp",
     message: `the profile forbids what the container's init has yet to do: ${forbidden.join(", ")}`,
-    hint: "set process.noNewPrivileges, so that the filter is loaded last, or allow these calls",
+    hint,
   });
 }

@@ -17,6 +17,7 @@ import {
   PR_SET_NAME,
 } from "../kernel/constants.ts";
 import { REPORT, REPORT_SIZE, reportBytes } from "../machine/report.ts";
+import { callersUmask } from "./hooks.ts";
 import type { PlanInput } from "./input.ts";
 import { ORPHANED, row, syncStep } from "./rows.ts";
 import type { InitStep, Row, Step } from "./step.ts";
@@ -24,12 +25,15 @@ import type { InitStep, Row, Step } from "./step.ts";
 /** Label of the child's first row. */
 export const CHILD = "child";
 
-/** The first rows of every program: nothing of ctr-bun's survives an execve, and files get the modes asked for. */
-export function firstStep(): InitStep {
+/**
+ * The first rows of every program: nothing of ctr-bun's survives an execve, and files get the modes asked for. `umask`:
+ * the slot that keeps the caller's, where somebody wants it back.
+ */
+export function firstStep(umask?: string): InitStep {
   const rows: Row[] = [
     row("prctl", [PR_SET_NAME, "ctr-init", 0, 0, 0]),
     row("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC]),
-    row("umask", [0]),
+    row("umask", [0], umask === undefined ? undefined : { store: umask }),
   ];
   return { on: "init", field: "process", about: "start with a clean process", rows, buffers: { word: 8 } };
 }
@@ -69,7 +73,7 @@ export function joinCgroup(
 /** All of stage 0, ending in the row from which the child goes on. */
 export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): Step[] {
   const { config, facts } = input;
-  const steps: Step[] = [firstStep()];
+  const steps: Step[] = [firstStep(callersUmask(config))];
   const score = config.process?.oomScoreAdj;
   if (score !== undefined) {
     steps.push(

@@ -122,6 +122,10 @@ export interface HooksAction {
   readonly name: "prestart" | "createRuntime";
   readonly hooks: readonly Hook[];
 }
+/** The next word to the init is its pid as the container sees it, in decimal; at the sync point `mounts`. */
+export interface TellPidAction {
+  readonly do: "tell-pid";
+}
 /** Sets a resource limit of the init (prlimit(2)); from the sync point `pid` on. */
 export interface PrlimitAction {
   readonly do: "prlimit";
@@ -172,6 +176,7 @@ export type HostAction =
   | OpenAction
   | IdMapAction
   | HooksAction
+  | TellPidAction
   | PrlimitAction
   | SchedulerAction
   | IoPriorityAction

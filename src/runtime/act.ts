@@ -4,7 +4,7 @@ import { asCtrError, errorLine, fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { AT_REMOVEDIR, NSFS_MAGIC } from "../kernel/constants.ts";
 import { ERRNO, errnoName } from "../kernel/errno.ts";
-import { close, open, tryMkdir, tryUnlink, tryWriteFile } from "../kernel/file.ts";
+import { close, open, readTextIfAny, tryMkdir, tryUnlink, tryWriteFile } from "../kernel/file.ts";
 import { viewOf } from "../kernel/memory.ts";
 import { printError } from "../kernel/output.ts";
 import { trySetIoPriority, trySetLimit, trySetScheduler } from "../kernel/process.ts";
@@ -26,6 +26,8 @@ export interface HostContext {
   stage0: number | undefined;
   /** The container's process, once known. */
   pid: number | undefined;
+  /** What the init hears when it is let go on, where that is more than a word. */
+  word?: Uint8Array | undefined;
   runHooks(name: string, hooks: readonly Hook[]): void;
   /** Gets the time of every step, in nanoseconds (trace). */
   readonly onTime?: ((step: HostStep, nanoseconds: number) => void) | undefined;
@@ -69,6 +71,9 @@ function act(action: HostAction, context: HostContext): void {
     case "hooks":
       context.runHooks(action.name, action.hooks);
       return;
+    case "tell-pid":
+      context.word = new TextEncoder().encode(innermostPid(context.pid ?? 0));
+      return;
     case "prlimit":
       check(trySetLimit(context.pid ?? -1, action.resource, action.soft, action.hard), {
         syscall: "prlimit64",
@@ -94,6 +99,12 @@ function act(action: HostAction, context: HostContext): void {
 /** Loaded only where a config has network devices. */
 function netDevices(): typeof import("./net-device.ts") {
   return require("./net-device.ts") as typeof import("./net-device.ts");
+}
+
+/** The pid of a process in the pid namespace that it lives in (proc_pid_status(5), NSpid). */
+function innermostPid(pid: number): string {
+  const line = /^NSpid:\s*(.*)$/m.exec(readTextIfAny(`/proc/${pid}/status`) ?? "");
+  return line?.[1]?.split(/\s+/).at(-1) ?? `${pid}`;
 }
 
 /** Refuses what is no namespace's file; setns(2) would only say EINVAL, which has other reasons too. */

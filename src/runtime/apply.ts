@@ -17,9 +17,10 @@ import { receive, socketPair } from "../kernel/socket.ts";
 import { type MachineProgram, writeProgram } from "../machine/program.ts";
 import { REPORT, REPORT_SIZE, SYNC_POINTS } from "../machine/report.ts";
 import type { HostStep, InitStep, Plan, Step, SyncPoint } from "../plan/step.ts";
-import type { Hook } from "../spec/runtime/config.ts";
+import type { Hook, Hooks } from "../spec/runtime/hooks.ts";
 import { actAll, closeAll, type HostContext, madeCgroups, removeMade } from "./act.ts";
 import { initFailure, initGone } from "./failure.ts";
+import type { HookEar } from "./hook-ear.ts";
 import { endLostChild, hasReport } from "./lost-child.ts";
 import type { StepTime } from "./trace.ts";
 
@@ -41,6 +42,8 @@ export interface ApplyRequest {
   /** A descriptor that the init sent: 1 the terminal's other side, 2 the seccomp listener (report.ts). */
   onDescriptor?(which: number, fd: number): void;
   runHooks?(name: string, hooks: readonly Hook[], pid: number): void;
+  /** Those that the init runs itself among them. */
+  readonly hooks?: Hooks | undefined;
   /** Asks for the time of every step, and gets it, in the plan's order, once the point in `until` is reached. */
   onTrace?(times: StepTime[]): void;
   /** `created`: return then, the init waits for start; `executing`: return once the program runs. */
@@ -86,8 +89,9 @@ export function applyPlan(request: ApplyRequest): number {
     const { program, channel, pid } = start(request, init, context);
     context.stage0 = pid;
     const pidfd = tryPidfd(pid);
+    const ear = containerEar(request.hooks);
     try {
-      const made = converse(request, { program, channel, init, due, context, pidfd }, (report) => {
+      const made = converse(request, { program, channel, init, due, context, pidfd, ear }, (report) => {
         trace?.readTimes(untimed, report).forEach(({ step, nanoseconds }) => {
           times.set(step, nanoseconds);
         });
@@ -97,6 +101,7 @@ export function applyPlan(request: ApplyRequest): number {
     } finally {
       if (pidfd >= 0) close(pidfd);
       close(channel);
+      ear?.end();
     }
   } catch (error) {
     undo(request, context);
@@ -111,6 +116,14 @@ function tracer(): typeof import("./trace.ts") {
   return require("./trace.ts") as typeof import("./trace.ts");
 }
 
+/** Loaded only where the init itself has hooks to run. */
+function containerEar(hooks: Hooks | undefined): HookEar | undefined {
+  const { createContainer = [], startContainer = [] } = hooks ?? {};
+  if (createContainer.length + startContainer.length === 0) return undefined;
+  const { hookEar } = require("./hook-ear.ts") as typeof import("./hook-ear.ts");
+  return hookEar(hooks);
+}
+
 /** Ends the init and takes away what was made. What cannot be taken away is not the error. */
 function undo({ plan, registry }: ApplyRequest, context: HostContext): void {
   if (context.pid === undefined && context.stage0 !== undefined) endLostChild(context.stage0);
@@ -122,8 +135,11 @@ function undo({ plan, registry }: ApplyRequest, context: HostContext): void {
   const own = madeCgroups(plan.cgroupPaths, context.made);
   if (plan.cgroupDriver !== undefined && Object.keys(own).length > 0) {
     try {
+      const driver = registry.get("cgroup", plan.cgroupDriver);
+      // Without a pid namespace of the container's own, what a hook has left running outlives the init.
+      if (driver.processes(own).length > 0) driver.killAll(own, SIGKILL);
       // Waits for what still ends in it, as a mere rmdir does not.
-      registry.get("cgroup", plan.cgroupDriver).remove(own);
+      driver.remove(own);
     } catch (error) {
       printError(`ctr-bun: warning: ${asCtrError(error).message}\n`);
     }
@@ -175,6 +191,7 @@ interface Conversation {
   readonly context: HostContext;
   /** Of stage 0. */
   readonly pidfd: number;
+  readonly ear: HookEar | undefined;
 }
 
 const GO = new Uint8Array(8);
@@ -182,7 +199,7 @@ const GO = new Uint8Array(8);
 /** Listens to the init until the point that was asked for. */
 function converse(
   request: ApplyRequest,
-  { program, channel, init, due, context, pidfd }: Conversation,
+  { program, channel, init, due, context, pidfd, ear }: Conversation,
   onTimes: (report: Uint8Array) => void,
 ): number {
   const data = new Uint8Array(request.onTrace === undefined ? REPORT_SIZE : 16 * (init.length + 2));
@@ -194,12 +211,15 @@ function converse(
   const reach = (point: SyncPoint): boolean => {
     actAll(due[point], context);
     if (point === "created" && context.pid !== undefined) request.onCreated?.(context.pid);
-    sys("write", channel, GO, GO.byteLength);
+    const { word = GO } = context;
+    context.word = undefined;
+    sys("write", channel, word, word.byteLength);
     return point === request.until;
   };
   for (;;) {
     // Until the pid is known the child may hold the channel open with nobody left to tell of it.
     if (context.pid === undefined && !hasReport(channel, pidfd)) throw gone(request, context);
+    ear?.wait(channel);
     const { length, fd } = receive(channel, data);
     if (length <= 0) {
       if (executing && context.pid !== undefined && length === 0) return context.pid;
@@ -218,7 +238,10 @@ function converse(
     } else if (point !== undefined) {
       if (context.pid === undefined && point !== "maps") early = point;
       else reached = reach(point);
-    } else if (kind === REPORT.descriptor && fd !== undefined) request.onDescriptor?.(a, fd);
+    } else if (kind === REPORT.descriptor && fd !== undefined) {
+      if (ear?.takes(a) === true) ear.begin(a, b, fd);
+      else request.onDescriptor?.(a, fd);
+    } else if (kind === REPORT.hook && ear !== undefined) throw ear.failure(a, b);
     else if (kind === REPORT.times) onTimes(data.slice(0, length));
     else if (kind === REPORT.executing) executing = true;
     else if (kind === REPORT.failure) throw initFailure(program, init, a, b);

@@ -63,6 +63,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
       stdio: request.stdio ?? [0, 1, 2],
       ...(start === undefined ? {} : { descriptors: { start } }),
       preserveFds: request.preserveFds ?? 0,
+      hooks: config.hooks,
       ...(request.onTrace === undefined ? {} : { onTrace: request.onTrace }),
       onPid() {
         poststop = { id, bundle, config };

@@ -31,7 +31,7 @@ export function initFailure(
   if (step.field === "process.args[0]" && PROGRAM_CALLS.has(failed.call))
     return programFailure(step, failed, errno);
   return fail({
-    code: "INIT",
+    code: step.field.startsWith("hooks.") ? "HOOK" : "INIT",
     message: `cannot ${step.about}: ${errnoText(errno)}`,
     field: step.field,
     step: step.about,

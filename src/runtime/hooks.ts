@@ -46,20 +46,23 @@ function runHook(field: string, hook: Hook, state: HookState): void {
     const message = `cannot run the hook: ${cause instanceof Error ? cause.message : String(cause)}`;
     throw fail({ code: "HOOK", field: `${field}.path`, message, path: hook.path, cause });
   }
-  const { ending, timedOut } = result;
-  if (ending?.code === 0 && !timedOut) return;
-  const said = result.said.trim().slice(-400);
+  if (result.ending?.code === 0 && !result.timedOut) return;
+  throw hookFailure(field, hook, result);
+}
+
+/** The error of a hook that ended otherwise than it should, with the end of what it said. */
+export function hookFailure(
+  field: string,
+  { path, timeout }: Pick<Hook, "path" | "timeout">,
+  { ending, timedOut, said }: HookEnding,
+): CtrError {
+  const text = said.trim().slice(-400);
   const how = timedOut
-    ? `timed out after ${hook.timeout} s`
+    ? `timed out after ${timeout} s`
     : ending?.signal === undefined
       ? `ended with ${ending?.code ?? "an unknown status"}`
       : `was killed by SIG${SIGNALS[ending.signal] ?? ending.signal}`;
-  throw fail({
-    code: "HOOK",
-    field,
-    message: `the hook ${how}${said === "" ? "" : `: ${said}`}`,
-    path: hook.path,
-  });
+  return fail({ code: "HOOK", field, message: `the hook ${how}${text === "" ? "" : `: ${text}`}`, path });
 }
 
 function splitEnv(entry: string): [string, string] {

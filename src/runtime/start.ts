@@ -6,9 +6,18 @@ import { close, openDirectory, tryUnlink } from "../kernel/file.ts";
 import { viewOf } from "../kernel/memory.ts";
 import { receive, tryConnectUnix } from "../kernel/socket.ts";
 import { REPORT, REPORT_SIZE } from "../machine/report.ts";
+import type { Hooks } from "../spec/runtime/hooks.ts";
+import { killInit } from "./delete.ts";
 import { startFailure } from "./failure.ts";
+import type { HookEar } from "./hook-ear.ts";
 import { runPoststart } from "./poststart.ts";
-import { type ContainerStatus, needRecord, startSocket, stateDirectory } from "./state.ts";
+import {
+  type ContainerRecord,
+  type ContainerStatus,
+  needRecord,
+  startSocket,
+  stateDirectory,
+} from "./state.ts";
 import { currentStatus } from "./status.ts";
 
 export async function startContainer(root: string, id: string, registry: DriverRegistry): Promise<void> {
@@ -24,7 +33,7 @@ export async function startContainer(root: string, id: string, registry: DriverR
   }
   if (connection < 0) throw lost(-connection);
   try {
-    listen(connection, record.config.process?.args[0] ?? "");
+    listen(connection, record);
   } finally {
     close(connection);
   }
@@ -43,18 +52,48 @@ function wrongState(id: string, status: ContainerStatus): Error {
   return fail({ code: "WRONG_STATE", message, hint });
 }
 
-function listen(connection: number, program: string): void {
+function listen(connection: number, record: ContainerRecord): void {
+  const { config } = record;
   const data = new Uint8Array(REPORT_SIZE);
   const view = viewOf(data);
+  const ear = (config.hooks?.startContainer ?? []).length > 0 ? startEar(config.hooks) : undefined;
   let executing = false;
-  for (;;) {
-    const { length } = receive(connection, data);
-    if (length === 0 && executing) return;
-    if (length <= 0) throw lost(-length);
-    const kind = view.getUint32(0, true);
-    if (kind === REPORT.executing) executing = true;
-    else if (kind === REPORT.failure) throw startFailure(view.getUint32(4, true), program);
+  let notRun: number | undefined;
+  try {
+    for (;;) {
+      ear?.wait(connection);
+      const { length, fd } = receive(connection, data);
+      if (length === 0 && executing) return;
+      if (length <= 0) throw notRun === undefined ? lost(-length) : failed(record, notRun);
+      const [kind, a, b] = [view.getUint32(0, true), view.getUint32(4, true), view.getUint32(8, true)];
+      if (kind === REPORT.executing) executing = true;
+      else if (kind === REPORT.descriptor && fd !== undefined) {
+        if (ear === undefined) close(fd);
+        else ear.begin(a, b, fd);
+      } else if (kind === REPORT.hook && ear !== undefined) {
+        killInit(record);
+        throw notRun === undefined ? ear.failure(a, b) : ear.notRun(notRun);
+      } else if (kind === REPORT.failure) {
+        // That of a hook's process, where the init's own report of the hook follows.
+        if (ear !== undefined && !executing && notRun === undefined) notRun = a;
+        else throw failed(record, a);
+      }
+    }
+  } finally {
+    ear?.end();
   }
+}
+
+/** The init says it and ends: the container has stopped when the error is told. */
+function failed(record: ContainerRecord, errno: number): Error {
+  killInit(record);
+  return startFailure(errno, record.config.process?.args[0] ?? "");
+}
+
+/** Loaded only where the container has such hooks. */
+function startEar(hooks: Hooks | undefined): HookEar {
+  const { hookEar } = require("./hook-ear.ts") as typeof import("./hook-ear.ts");
+  return hookEar(hooks);
 }
 
 function lost(errno: number): Error {

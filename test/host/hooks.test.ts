@@ -1,4 +1,5 @@
-// Hooks of the runtime namespace: when they run, what they get, and what the failure of one means.
+// Hooks of the runtime namespace: when they run, what they get, and what the failure of one means. Those in the
+// container's namespaces are in container-hooks.test.ts.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, readlinkSync, rmSync } from "node:fs";
@@ -191,14 +192,4 @@ describe("a hook that fails", () => {
     expect(err).toContain("warning: hooks.poststop[0]: the hook ended with 5");
     expect(noted().map(({ word }) => word)).toEqual(["poststop 0", "poststop 1"]);
   });
-});
-
-test("hooks in the container's namespaces are refused before anything is made", () => {
-  for (const stage of ["createContainer", "startContainer"]) {
-    configure({ prestart: [note("prestart")], [stage]: [note(stage)] });
-    const { code, err } = bundle.ctr("run", "--bundle", bundle.path, freshID());
-    expect(code).toBe(1);
-    expect(err).toContain(`hooks.${stage}: hooks in the container's namespaces are not supported yet`);
-    expect(noted()).toEqual([]);
-  }
 });

@@ -39,6 +39,8 @@ const NAMED: readonly (readonly [field: RegExp, errnos: readonly string[]])[] = 
   [/^process$/, ["ENOSYS", "EINTR", "EINVAL"]],
   // Root may not be allowed into what the user may enter: tried again as the user.
   [/^process\.cwd$/, ["EACCES", "EEXIST"]],
+  // A signal while a hook is waited for.
+  [/^hooks\.(createContainer|startContainer)\[\d+\]$/, ["EINTR"]],
   // Files and directories that are there already: opened, or checked, in the next row.
   [/^(linux\.devices|mounts|process\.terminal)/, ["EEXIST", "ENOENT", "EPERM"]],
 ];
@@ -57,7 +59,7 @@ const maps = fc
   .map((starts) =>
     starts.map((start) => ({ containerID: start * 10, hostID: 100_000 + start * 10, size: 10 })),
   );
-const hooks = listOf(fc.record({ path }), 2);
+const hooks = listOf(fc.record({ path, timeout: maybe(fc.integer({ min: 1, max: 99 })) }), 2);
 
 const namespaces = fc.uniqueArray(
   fc.record(
@@ -191,7 +193,13 @@ const config = fc
       hostname: name,
       domainname: name,
       mounts: fc.array(mount, { maxLength: 5 }),
-      hooks: fc.record({ prestart: hooks, createRuntime: hooks, poststop: hooks }),
+      hooks: fc.record({
+        prestart: hooks,
+        createRuntime: hooks,
+        createContainer: hooks,
+        startContainer: hooks,
+        poststop: hooks,
+      }),
       linux,
     },
     { requiredKeys: ["ociVersion", "root", "process", "linux"] },

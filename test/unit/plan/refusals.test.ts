@@ -29,8 +29,6 @@ const UNSUPPORTED: readonly (readonly [field: string, change: Change])[] = [
   ["linux.intelRdt", linux({ intelRdt: { closID: "box" } })],
   ["linux.mountLabel", linux({ mountLabel: "system_u:object_r:box_t:s0" })],
   ["linux.seccomp", linux({ seccomp: NOTIFY })],
-  ["hooks.createContainer", { hooks: { createContainer: [{ path: "/bin/true" }] } }],
-  ["hooks.startContainer", { hooks: { startContainer: [{ path: "/bin/true" }] } }],
   ["mounts[0].options", mount({ destination: "/a", type: "tmpfs", options: ["tmpcopyup"] })],
   ["mounts[0].options", mount({ destination: "/a", source: "/b", options: ["bind", "idmap"] })],
   ["mounts[0].options", mount({ destination: "/a", options: ["remount", "size=1m"] })],
