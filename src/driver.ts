@@ -95,7 +95,8 @@ export type CgroupStats = Readonly<Record<string, unknown>>;
 export interface CgroupDriver extends Driver {
   readonly kind: "cgroup";
   plan(request: CgroupRequest, host: Host): CgroupPart;
-  join(paths: Readonly<Record<string, string>>, host: Host, initPid: number): CgroupJoin;
+  /** `initPid`: whose cgroup is joined where the container's takes no process any more (v2); undefined: nobody's. */
+  join(paths: Readonly<Record<string, string>>, host: Host, initPid: number | undefined): CgroupJoin;
   /**
    * Changes what is given, all of it or nothing, and leaves the rest as it is. Limits that depend on each other (memory
    * and swap, quota and period) are given together. Returns what was ignored, and why.

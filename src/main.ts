@@ -43,7 +43,7 @@ export function isOciLevel(argv0: string, argv: readonly string[]): boolean {
 
 /** Flags of the shared verbs, at either level, that take a value of their own. */
 const SHARED_VALUES = new Set(
-  "-p --process --console-socket --pid-file -u --user -g --additional-gids --cwd -w --workdir -e --env --env-file -c --cap --preserve-fds -s --signal --detach-keys -f --format".split(
+  "-p --process --console-socket --pid-file --pidfd-socket --cgroup --apparmor --process-label -u --user -g --additional-gids --cwd -w --workdir -e --env --env-file -c --cap --preserve-fds -s --signal --detach-keys -f --format".split(
     " ",
   ),
 );
@@ -60,7 +60,9 @@ function firstArgument(argv: readonly string[]): string {
 }
 
 /** Flags of the OCI level's run that take a value of their own. */
-const OCI_VALUES = new Set(["--console-socket", "--pid-file", "--preserve-fds"]);
+const OCI_VALUES = new Set(
+  "--console-socket --pid-file --pidfd-socket --preserve-fds --config -f --trace".split(" "),
+);
 
 /** Whether --bundle is among run's own flags: those before the first word that is none. */
 function bundleGiven(argv: readonly string[]): boolean {

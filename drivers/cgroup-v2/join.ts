@@ -6,7 +6,7 @@ import { readTextIfAny } from "../../src/kernel/file.ts";
 import { openStep, UNIFIED } from "./plan.ts";
 
 /** The container's cgroup is joined by clone3. */
-export function planJoin(directory: string, initPid: number): CgroupJoin {
+export function planJoin(directory: string, initPid: number | undefined): CgroupJoin {
   const step = openStep(joinTarget(directory, initPid));
   return { before: [step], join: [], cloneInto: `cgroup.${UNIFIED}` };
 }
@@ -15,7 +15,8 @@ export function planJoin(directory: string, initPid: number): CgroupJoin {
  * A cgroup whose children have controllers takes no processes of its own (EBUSY): that is so when the container's init
  * (systemd, say) has made cgroups and moved itself into one. Then, as in runc, it is the init's cgroup that is joined.
  */
-export function joinTarget(directory: string, initPid: number): string {
+export function joinTarget(directory: string, initPid: number | undefined): string {
+  if (initPid === undefined) return directory;
   const inner = (readTextIfAny(`${directory}/cgroup.subtree_control`) ?? "").trim() !== "";
   return inner ? (initCgroup(directory, initPid) ?? directory) : directory;
 }

@@ -10,6 +10,7 @@ import {
   F_DUPFD_CLOEXEC,
   F_SETFD,
   IOPRIO_WHO_PROCESS,
+  PR_SET_CHILD_SUBREAPER,
   SIG_SETMASK,
   SIGCHLD,
   SIGKILL,
@@ -128,6 +129,15 @@ export interface Ending {
 
 /** wait4(2) for one child, blocking unless `noHang`; undefined: still running, or not our child. */
 export function waitPid(pid: number, noHang = false): Ending | undefined {
+  return wait(pid, noHang)?.ending;
+}
+
+/** Any child that has ended, ours by birth or by inheritance ({@link adoptOrphans}); undefined: none has. */
+export function waitAny(): { readonly pid: number; readonly ending: Ending } | undefined {
+  return wait(-1, true);
+}
+
+function wait(pid: number, noHang: boolean): { pid: number; ending: Ending } | undefined {
   const status = new Uint8Array(4);
   let result: number;
   do result = sys("wait4", pid, status, noHang ? WNOHANG : 0, null);
@@ -135,7 +145,14 @@ export function waitPid(pid: number, noHang = false): Ending | undefined {
   if (result <= 0) return undefined;
   const word = viewOf(status).getUint32(0, true);
   const signal = word & 0x7f;
-  return signal === 0 ? { code: (word >> 8) & 0xff, signal: undefined } : { code: 128 + signal, signal };
+  const ending =
+    signal === 0 ? { code: (word >> 8) & 0xff, signal: undefined } : { code: 128 + signal, signal };
+  return { pid: result, ending };
+}
+
+/** From now on processes below us whose parent has ended become our children (PR_SET_CHILD_SUBREAPER(2const)). */
+export function adoptOrphans(): void {
+  check(sys("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), { syscall: "prctl" });
 }
 
 /** pidfd_open(2); the descriptor or -errno. */

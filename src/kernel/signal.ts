@@ -61,18 +61,38 @@ const PASSED_ON = [
   ...Array.from({ length: 31 }, (_, i) => 34 + i),
 ];
 
-let caught: number | undefined;
+/** The pipe's end to read from, and the action that writes into the other one. */
+interface Caught {
+  readonly numbers: number;
+  readonly action: Uint8Array;
+}
+
+let caught: Caught | undefined;
 
 /**
  * From now on the numbers of these signals come out of the returned descriptor, 4 bytes each. What was ignored stays
  * ignored. A second call gives the same descriptor: in another, signals that came in between would be missing.
  */
 export function catchSignals(): number {
-  caught ??= installHandlers();
-  return caught;
+  if (caught !== undefined) return caught.numbers;
+  caught = installHandlers();
+  const previous = new Uint8Array(32);
+  for (const signal of PASSED_ON) {
+    sys("rt_sigaction", signal, null, previous, 8);
+    if (viewOf(previous).getBigUint64(0, true) !== SIG_IGN)
+      sys("rt_sigaction", signal, caught.action, null, 8);
+  }
+  return caught.numbers;
 }
 
-function installHandlers(): number {
+/** As {@link catchSignals}; from now on SIGCHLD comes too, so that children who were adopted can be waited for. */
+export function catchChildSignals(): number {
+  const numbers = catchSignals();
+  if (caught !== undefined) sys("rt_sigaction", SIGCHLD, caught.action, null, 8);
+  return numbers;
+}
+
+function installHandlers(): Caught {
   const pair = new Uint8Array(8);
   check(sys("pipe2", pair, O_CLOEXEC | O_NONBLOCK), { syscall: "pipe2" });
   const view = viewOf(pair);
@@ -82,10 +102,5 @@ function installHandlers(): number {
   words.setBigUint64(0, BigInt(handler), true);
   words.setBigUint64(8, BigInt(SA_RESTART | (restorer === undefined ? 0 : SA_RESTORER)), true);
   if (restorer !== undefined) words.setBigUint64(16, BigInt(restorer), true);
-  const previous = new Uint8Array(32);
-  for (const signal of PASSED_ON) {
-    sys("rt_sigaction", signal, null, previous, 8);
-    if (viewOf(previous).getBigUint64(0, true) !== SIG_IGN) sys("rt_sigaction", signal, action, null, 8);
-  }
-  return view.getInt32(0, true);
+  return { numbers: view.getInt32(0, true), action };
 }

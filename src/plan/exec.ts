@@ -52,6 +52,8 @@ export interface ExecInput {
   readonly facts: Pick<PlanFacts, "nofile" | "lastCapability">;
   readonly preserveFds: number;
   readonly noNewKeyring: boolean;
+  /** The program keeps the supplementary groups of ctr-bun's caller. */
+  readonly keepGroups?: boolean;
   /** Path to the root of the container's init (/proc/PID/root), where it is not that of its mount namespace. */
   readonly root: string | undefined;
 }
@@ -123,7 +125,7 @@ export function makeExecPlan(input: ExecInput): Plan {
   if (seccomp !== undefined) refuseNotify(seccomp);
   const late = process.noNewPrivileges === true;
   const after: InitStep[] = [
-    ...identitySteps(process, grantable(input.host, facts.lastCapability, user), warnings),
+    ...identitySteps(process, grantable(input.host, facts.lastCapability, user), warnings, input.keepGroups),
     checkDirectoryStep(process),
     ...noNewPrivilegesSteps(process),
   ];

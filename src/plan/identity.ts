@@ -15,7 +15,7 @@ import { RLIMIT_TYPES } from "../spec/runtime/process.ts";
 import { boundingSteps, capabilitySteps, type Grantable, grantedSets } from "./capabilities.ts";
 import type { PlanFacts } from "./input.ts";
 import { row } from "./rows.ts";
-import type { HostStep, InitStep, Step } from "./step.ts";
+import type { BytesArg, HostStep, InitStep, Step } from "./step.ts";
 
 /** Resource limits by the process itself; in a user namespace ctr-bun sets them from outside. */
 export function rlimitSteps(process: Process, userNamespace: boolean): Step[] {
@@ -114,8 +114,20 @@ export function seccompStep(program: SeccompProgram): InitStep {
   };
 }
 
-/** Groups, user and capabilities, in the one order in which the kernel lets all of them be set. */
-export function identitySteps(process: Process, grantable: Grantable, warnings: string[]): InitStep[] {
+function groupList(groups: readonly number[]): BytesArg {
+  return { bytes: new Uint8Array(Uint32Array.from(groups).buffer) };
+}
+
+/**
+ * Groups, user and capabilities, in the one order in which the kernel lets all of them be set.
+ * @param keepGroups the supplementary groups stay those of ctr-bun's caller
+ */
+export function identitySteps(
+  process: Process,
+  grantable: Grantable,
+  warnings: string[],
+  keepGroups = false,
+): InitStep[] {
   const { user, capabilities } = process;
   const sets = grantedSets(capabilities, grantable, warnings);
   const groups = user.additionalGids ?? [];
@@ -124,9 +136,9 @@ export function identitySteps(process: Process, grantable: Grantable, warnings: 
     {
       on: "init",
       field: "process.user",
-      about: `become ${user.uid}:${user.gid}${groups.length > 0 ? ` with groups ${groups.join(", ")}` : ""}`,
+      about: `become ${user.uid}:${user.gid}${keepGroups ? ", in the caller's groups" : groups.length > 0 ? ` with groups ${groups.join(", ")}` : ""}`,
       rows: [
-        row("setgroups", [groups.length, { bytes: new Uint8Array(Uint32Array.from(groups).buffer) }]),
+        ...(keepGroups ? [] : [row("setgroups", [groups.length, groupList(groups)])]),
         row("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0]),
         row("setresgid", [user.gid, user.gid, user.gid]),
         row("setresuid", [user.uid, user.uid, user.uid]),

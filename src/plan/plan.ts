@@ -6,6 +6,7 @@ import type { CgroupPart, NamespacePart, SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
 import type { LinuxResources, NamespaceType, Process } from "../spec/runtime/config.ts";
 import { affinitySteps, wholeCpusetSteps } from "./affinity.ts";
+import { readAnnotations, type Wishes } from "./annotations.ts";
 import { grantable } from "./capabilities.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
@@ -38,7 +39,7 @@ import {
 import { bindRootSteps, enterRootSteps, hasMountNamespace, readonlyRootSteps } from "./root.ts";
 import { row, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
-import { checkSeccomp, forbiddenCalls, refuseNotify } from "./seccomp.ts";
+import { checkSeccomp, forbiddenCalls, refuseNotify, refuseUnknown } from "./seccomp.ts";
 import { CHILD, stage0Steps } from "./stage0.ts";
 import type { InitStep, Plan, Step } from "./step.ts";
 import { sysctlSteps } from "./sysctl.ts";
@@ -51,12 +52,13 @@ export function makePlan(input: PlanInput): Plan {
     throw fail({ code: "INVALID_CONFIG", field: "process", message: "missing: there is nothing to run" });
   }
   refuse(input, process);
+  const wishes = readAnnotations(config);
   const warnings: string[] = [];
   const cgroup = cgroupPart(input);
   warnings.push(...cgroup.warnings);
   const namespaces = namespaceParts(input);
   const user = namespaces.some(({ type }) => type === "user");
-  const seccomp = compileSeccomp(input);
+  const seccomp = compileSeccomp(input, wishes);
   const steps: Step[] = [...cgroup.before, ...namespaces.flatMap(({ part }) => part.before)];
 
   steps.push(...stage0Steps(input, { cgroup, namespaces }));
@@ -87,7 +89,7 @@ export function makePlan(input: PlanInput): Plan {
   const late = process.noNewPrivileges === true;
   const hooks = startHookSteps(input);
   const after: InitStep[] = [
-    ...identitySteps(process, grantable(input.host, facts.lastCapability, user), warnings),
+    ...identitySteps(process, grantable(input.host, facts.lastCapability, user), warnings, wishes.keepGroups),
     checkDirectoryStep(process),
     ...noNewPrivilegesSteps(process),
   ];
@@ -204,11 +206,12 @@ function namespaceParts({ config, registry }: PlanInput): { type: string; part: 
   });
 }
 
-function compileSeccomp({ config, host, registry }: PlanInput): SeccompProgram | undefined {
+function compileSeccomp({ config, host, registry }: PlanInput, wishes: Wishes): SeccompProgram | undefined {
   const profile = config.linux?.seccomp;
   if (profile === undefined) return undefined;
   const program = registry.choose("seccomp", host).compile(profile, host.arch, host.kernelVersion);
   refuseNotify(program);
+  if (wishes.failUnknownSyscalls === true) refuseUnknown(program);
   return program;
 }
 

@@ -18,6 +18,17 @@ export function refuseNotify({ notify }: Pick<SeccompProgram, "notify">): void {
   });
 }
 
+/** Refuses a profile that names calls which no architecture of it has (run.oci.seccomp_fail_unknown_syscall). */
+export function refuseUnknown({ unknown }: Pick<SeccompProgram, "unknown">): void {
+  if (unknown.length === 0) return;
+  throw fail({
+    code: "INVALID_CONFIG",
+    field: "linux.seccomp.syscalls",
+    message: `unknown system calls: ${unknown.join(", ")}`,
+    hint: 'leave them out, or the annotation "run.oci.seccomp_fail_unknown_syscall"',
+  });
+}
+
 /** Calls of these steps that the filter forbids. */
 export function forbiddenCalls(
   input: Pick<PlanInput, "registry" | "host">,

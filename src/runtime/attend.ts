@@ -3,20 +3,28 @@ import { POLLIN } from "../kernel/constants.ts";
 import { close } from "../kernel/file.ts";
 import { viewOf } from "../kernel/memory.ts";
 import { poll } from "../kernel/poll.ts";
-import { type Ending, tryKill, tryPidfd, waitPid } from "../kernel/process.ts";
+import { type Ending, tryKill, tryPidfd, waitAny, waitPid } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
-import { SIGWINCH } from "../kernel/signal.ts";
+import { SIGCHLD, SIGWINCH } from "../kernel/signal.ts";
 import { relayTerminal } from "./console.ts";
 
 /** Of a process that ended, and somebody else has waited for. */
 const UNKNOWN: Ending = { code: 255, signal: undefined };
 
-/** Waits for the process. `signals` comes from catchSignals(); `master` is the other side of its terminal. */
+/**
+ * Waits for the process. `signals` comes from catchSignals(), or catchChildSignals(): then whatever child has ended is
+ * waited for. `master` is the other side of its terminal.
+ */
 export function attend(pid: number, signals: number, master: number | undefined): Ending {
   const pidfd = tryPidfd(pid);
   const relay = master === undefined ? undefined : relayTerminal(master);
   const numbers = new Uint8Array(256);
   const view = viewOf(numbers);
+  let ended: Ending | undefined;
+  const reap = (): void => {
+    for (let child = waitAny(); child !== undefined; child = waitAny())
+      if (child.pid === pid) ended = child.ending;
+  };
   try {
     for (;;) {
       const events = poll([
@@ -28,13 +36,14 @@ export function attend(pid: number, signals: number, master: number | undefined)
         const n = sys("read", signals, numbers, numbers.byteLength);
         for (let at = 0; at < n; at += 4) {
           const signal = view.getInt32(at, true);
-          if (signal === SIGWINCH && relay !== undefined) relay.resize();
+          if (signal === SIGCHLD) reap();
+          else if (signal === SIGWINCH && relay !== undefined) relay.resize();
           else tryKill(pid, signal);
         }
       }
       relay?.handle(events.slice(2));
       if (pidfd < 0 || events[0] !== 0) {
-        return waitPid(pid) ?? UNKNOWN;
+        return ended ?? waitPid(pid) ?? UNKNOWN;
       }
     }
   } finally {

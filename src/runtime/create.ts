@@ -5,12 +5,14 @@ import { O_CREAT, O_TRUNC, O_WRONLY } from "../kernel/constants.ts";
 import { close, open, openDirectory, replaceFile } from "../kernel/file.ts";
 import { sys } from "../kernel/raw.ts";
 import { listenUnix } from "../kernel/socket.ts";
+import { readAnnotations } from "../plan/annotations.ts";
 import { madeCgroups } from "./act.ts";
 import { applyPlan } from "./apply.ts";
 import { connectConsoleSocket, noConsole, takeDescriptor } from "./console.ts";
 import { missingCgroups, noteCreating } from "./creating.ts";
 import { runPoststop } from "./delete.ts";
 import { runHooks } from "./hooks.ts";
+import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
 import { type ContainerRequest, prepare } from "./prepare.ts";
 import { type ContainerRecord, claimID, processStat, removeState, writeRecord } from "./state.ts";
 
@@ -32,6 +34,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
   for (const warning of plan.warnings) request.onWarning?.(warning);
   const consoleSocket =
     wantsTerminal && socketPath !== undefined ? connectConsoleSocket(socketPath) : undefined;
+  const receivers = pidfdReceivers(request).map(connectReceiver);
   const directory = claimID(root, id);
   let start: number | undefined;
   let master: number | undefined;
@@ -91,6 +94,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
         };
         writeRecord(root, record);
         if (request.pidFile !== undefined) writePidFile(request.pidFile, pid);
+        for (const receiver of receivers) sendPidfd(receiver, pid, "standard");
         request.onCreated?.(pid);
       },
     });
@@ -104,7 +108,18 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
   } finally {
     if (start !== undefined) close(start);
     if (consoleSocket !== undefined) close(consoleSocket);
+    for (const receiver of receivers) close(receiver);
   }
+}
+
+/** Of the flag, and of crun's annotation. */
+function pidfdReceivers({ pidfdReceiver, config }: ContainerRequest): PidfdReceiver[] {
+  const { pidfdReceiver: path } = readAnnotations(config);
+  const field = 'annotations["run.oci.pidfd_receiver"]';
+  return [
+    ...(pidfdReceiver === undefined ? [] : [pidfdReceiver]),
+    ...(path === undefined ? [] : [{ path, field }]),
+  ];
 }
 
 /** Listens at DIRECTORY/s, through the directory's descriptor: the path may be too long for a socket's name. */

@@ -1,5 +1,5 @@
 /** OCI exec: a further program in a running container. */
-import type { DriverRegistry, Host } from "../driver.ts";
+import type { CgroupJoin, DriverRegistry, Host } from "../driver.ts";
 import { fail } from "../error.ts";
 import {
   CLONE_NEWCGROUP,
@@ -14,6 +14,7 @@ import {
 import { close, readlink } from "../kernel/file.ts";
 import { tryPidfd } from "../kernel/process.ts";
 import { catchSignals } from "../kernel/signal.ts";
+import { readAnnotations } from "../plan/annotations.ts";
 import { makeExecPlan } from "../plan/exec.ts";
 import type { Plan } from "../plan/step.ts";
 import type { Process } from "../spec/runtime/config.ts";
@@ -24,9 +25,11 @@ import { writePidFile } from "./create.ts";
 import { withHome } from "./customs.ts";
 import { callersLimit } from "./facts.ts";
 import { lastCapability } from "./host.ts";
+import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
 import type { ExitStatus } from "./run.ts";
 import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
 import { isPaused } from "./status.ts";
+import { type SubCgroups, subCgroupPaths } from "./sub-cgroup.ts";
 
 export interface ExecRequest {
   readonly root: string;
@@ -42,6 +45,9 @@ export interface ExecRequest {
   readonly pidFile?: string;
   /** Also where the container is paused: the program then waits until it is not. */
   readonly ignorePaused?: boolean;
+  readonly pidfdReceiver?: PidfdReceiver;
+  /** Cgroups below the container's, to run in instead. */
+  readonly cgroup?: SubCgroups;
   /** Gets what of the process was ignored, and why. */
   onWarning?(message: string): void;
   /** Gets the plan before it is carried out. */
@@ -121,6 +127,22 @@ function inherit(process: Process, container: Process | undefined): Process {
   };
 }
 
+/** The container's cgroup, or one below it: then, as in runc, never that of the init instead. */
+function joinCgroup(
+  { registry, host, cgroup }: ExecRequest,
+  record: ContainerRecord,
+): CgroupJoin | undefined {
+  const { cgroupDriver, cgroupPaths, pid } = record;
+  if (cgroupDriver === undefined) {
+    if (cgroup === undefined) return undefined;
+    throw fail({ code: "USAGE", field: "--cgroup", message: "the container has no cgroup" });
+  }
+  const driver = registry.get("cgroup", cgroupDriver);
+  return cgroup === undefined
+    ? driver.join(cgroupPaths, host, pid)
+    : driver.join(subCgroupPaths(cgroupPaths, cgroup), host, undefined);
+}
+
 async function execBeside(
   request: ExecRequest,
   record: ContainerRecord,
@@ -131,7 +153,6 @@ async function execBeside(
   const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
   if (process.terminal === true && request.terminal === undefined) throw noConsole();
   const signals = detach ? undefined : catchSignals();
-  const { cgroupDriver, cgroupPaths } = record;
   const plan = makeExecPlan({
     id: request.id,
     process,
@@ -140,21 +161,21 @@ async function execBeside(
     host,
     registry,
     namespaces: foreignNamespaces(record.pid),
-    cgroup:
-      cgroupDriver === undefined
-        ? undefined
-        : registry.get("cgroup", cgroupDriver).join(cgroupPaths, host, record.pid),
+    cgroup: joinCgroup(request, record),
     facts: { nofile: callersLimit(), lastCapability: lastCapability() },
     preserveFds: request.preserveFds ?? 0,
     noNewKeyring: record.noNewKeyring,
+    keepGroups: readAnnotations(record.config).keepGroups ?? false,
     root: ownRoot(record) ? undefined : `/proc/${record.pid}/root`,
   });
   request.onPlan?.(plan);
   for (const warning of plan.warnings) request.onWarning?.(warning);
   let master: number | undefined;
   let consoleSocket: number | undefined;
+  let receiver: number | undefined;
   let pid: number;
   try {
+    if (request.pidfdReceiver !== undefined) receiver = connectReceiver(request.pidfdReceiver);
     if (process.terminal === true && socketPath !== undefined)
       consoleSocket = connectConsoleSocket(socketPath);
     pid = applyPlan({
@@ -170,13 +191,14 @@ async function execBeside(
       }),
       onCreated(created) {
         if (request.pidFile !== undefined) writePidFile(request.pidFile, created);
+        if (receiver !== undefined) sendPidfd(receiver, created, "setns");
       },
     });
   } catch (error) {
     if (master !== undefined) close(master);
     throw error;
   } finally {
-    if (consoleSocket !== undefined) close(consoleSocket);
+    for (const socket of [consoleSocket, receiver]) if (socket !== undefined) close(socket);
   }
   if (signals === undefined) {
     if (master !== undefined) close(master);

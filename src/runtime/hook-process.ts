@@ -3,8 +3,8 @@
  * streams open, and is not waited for. Not here: which hooks, and errors (hooks.ts).
  */
 import { check } from "../kernel/check.ts";
-import { O_CLOEXEC, POLLIN } from "../kernel/constants.ts";
-import { close } from "../kernel/file.ts";
+import { O_APPEND, O_CLOEXEC, O_CREAT, O_WRONLY, POLLIN } from "../kernel/constants.ts";
+import { close, open } from "../kernel/file.ts";
 import { documentMemfd } from "../kernel/memfd.ts";
 import { viewOf } from "../kernel/memory.ts";
 import { poll } from "../kernel/poll.ts";
@@ -22,6 +22,9 @@ export interface HookCommand {
   readonly input: Uint8Array;
   /** Seconds. */
   readonly timeout: number | undefined;
+  /** Files that it writes to, at their end; without, the end of what it says is kept. */
+  readonly stdout: string | undefined;
+  readonly stderr: string | undefined;
 }
 
 export interface HookEnding {
@@ -42,13 +45,19 @@ export function runHookProcess(command: HookCommand): HookEnding {
   const writing = viewOf(pair).getInt32(4, true);
   const said = listenTo(viewOf(pair).getInt32(0, true));
   try {
-    const stdin = documentMemfd("state", input);
+    const ours = [writing];
+    const keep = (fd: number) => {
+      ours.push(fd);
+      return fd;
+    };
     let child: Bun.Subprocess;
     try {
-      child = Bun.spawn([path, ...args], { argv0, env, cwd, stdio: [stdin, writing, writing] });
+      const stdin = keep(documentMemfd("state", input));
+      const stdout = command.stdout === undefined ? writing : keep(openOutput(command.stdout));
+      const stderr = command.stderr === undefined ? writing : keep(openOutput(command.stderr));
+      child = Bun.spawn([path, ...args], { argv0, env, cwd, stdio: [stdin, stdout, stderr] });
     } finally {
-      close(stdin);
-      close(writing);
+      for (const fd of ours) close(fd);
     }
     // It is waited for here: the event loop, should it turn again, finds it gone, and has nothing to stay for.
     child.unref();
@@ -57,6 +66,10 @@ export function runHookProcess(command: HookCommand): HookEnding {
   } finally {
     said.end();
   }
+}
+
+function openOutput(path: string): number {
+  return open(path, O_WRONLY | O_CREAT | O_APPEND, 0o644);
 }
 
 function attendHook(pid: number, said: Said, timeout: number | undefined): HookEnding {

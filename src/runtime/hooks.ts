@@ -1,6 +1,7 @@
 /** Runs hooks in the runtime namespace: state JSON on stdin, their own time-outs (runtime-spec config.md, "Hooks"). */
 import { asCtrError, type CtrError, fail } from "../error.ts";
 import { SIGNALS } from "../kernel/signal.ts";
+import { readAnnotations } from "../plan/annotations.ts";
 import { OCI_VERSION } from "../spec/oci-version.ts";
 import type { Hook } from "../spec/runtime/config.ts";
 import type { Status } from "../spec/runtime/state.ts";
@@ -41,7 +42,8 @@ function runHook(field: string, hook: Hook, state: HookState): void {
   try {
     const { path, args, timeout } = hook;
     const argv = args === undefined || args.length === 0 ? [path] : args;
-    result = runHookProcess({ path, argv, env, cwd: state.bundle, input, timeout });
+    const { hooksStdout: stdout, hooksStderr: stderr } = readAnnotations({ annotations: state.annotations });
+    result = runHookProcess({ path, argv, env, cwd: state.bundle, input, timeout, stdout, stderr });
   } catch (cause) {
     const message = `cannot run the hook: ${cause instanceof Error ? cause.message : String(cause)}`;
     throw fail({ code: "HOOK", field: `${field}.path`, message, path: hook.path, cause });

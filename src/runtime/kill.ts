@@ -2,10 +2,11 @@
 import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
+import { ERRNO } from "../kernel/errno.ts";
 import { close } from "../kernel/file.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
-import { needRecord, statusOfRecord } from "./state.ts";
+import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
 import { isPaused } from "./status.ts";
 
 export interface KillRequest {
@@ -16,25 +17,36 @@ export interface KillRequest {
   readonly registry: DriverRegistry;
 }
 
+/** Whether the container's process is the first of a pid namespace: everything in that ends with it. */
+function hasOwnPids({ config }: ContainerRecord): boolean {
+  return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && path === undefined);
+}
+
 export function killContainer({ root, id, signal, all, registry }: KillRequest): void {
   const record = needRecord(root, id);
-  if (all === true && record.cgroupDriver !== undefined) {
-    registry.get("cgroup", record.cgroupDriver).killAll(record.cgroupPaths, signal);
+  const { cgroupDriver, cgroupPaths } = record;
+  const driver = cgroupDriver === undefined ? undefined : registry.get("cgroup", cgroupDriver);
+  if (all === true && driver !== undefined) {
+    driver.killAll(cgroupPaths, signal);
     return;
   }
   // Held first and looked at then: it is the container's process that gets the signal, or nobody.
   const pidfd = tryPidfd(record.pid);
   try {
-    if (pidfd < 0 || statusOfRecord(root, record) === "stopped") {
-      throw fail({ code: "WRONG_STATE", message: "container not running", hint: `${id} has stopped` });
-    }
-    const message = `cannot signal container ${id}`;
-    check(trySignal(pidfd, signal), { syscall: "pidfd_send_signal", message });
-    // On v1 a frozen process dies only once it is thawed. Every other signal waits for resume.
-    if (signal === SIGKILL && record.cgroupDriver !== undefined && isPaused(record, registry)) {
-      registry.get("cgroup", record.cgroupDriver).thaw(record.cgroupPaths);
-    }
+    if (pidfd < 0 || statusOfRecord(root, record) === "stopped") throw notRunning(id);
+    const sent = trySignal(pidfd, signal);
+    // It has ended in between, and engines know these words.
+    if (sent === -ERRNO.ESRCH) throw notRunning(id);
+    check(sent, { syscall: "pidfd_send_signal", message: `cannot signal container ${id}` });
   } finally {
     if (pidfd >= 0) close(pidfd);
   }
+  if (signal !== SIGKILL || driver === undefined) return;
+  // As runc since 1.2: without pids of its own nothing may be left, and one that is paused (v1) dies only when thawed.
+  if (!hasOwnPids(record)) driver.killAll(cgroupPaths, SIGKILL);
+  else if (isPaused(record, registry)) driver.thaw(cgroupPaths);
+}
+
+function notRunning(id: string) {
+  return fail({ code: "WRONG_STATE", message: "container not running", hint: `${id} has stopped` });
 }

@@ -7,6 +7,7 @@ import type { Plan } from "../plan/step.ts";
 import type { RuntimeConfig } from "../spec/runtime/config.ts";
 import { withCustoms } from "./customs.ts";
 import { kernelMounts, lookUp } from "./facts.ts";
+import type { PidfdReceiver } from "./pidfd-socket.ts";
 import type { StepTime } from "./trace.ts";
 
 /** A container to be made. */
@@ -30,6 +31,8 @@ export interface ContainerRequest {
   readonly noNewKeyring?: boolean;
   /** The init stays PID 1: it forwards signals, reaps, and ends with the program's code. */
   readonly init?: boolean;
+  /** Who gets a pidfd of the container's process once it is made. */
+  readonly pidfdReceiver?: PidfdReceiver;
   /** Leaves control groups out altogether. */
   readonly noCgroup?: boolean;
   /** Gets the plan before it is carried out. */

@@ -1,6 +1,7 @@
 /** OCI run: create and start in one, and, in the foreground, everything until the container is gone again. */
 import { close } from "../kernel/file.ts";
-import { catchSignals } from "../kernel/signal.ts";
+import { adoptOrphans } from "../kernel/process.ts";
+import { catchChildSignals, catchSignals } from "../kernel/signal.ts";
 import { attend } from "./attend.ts";
 import { makeContainer } from "./create.ts";
 import { removeContainer } from "./delete.ts";
@@ -25,14 +26,25 @@ function started({ registry, root }: ContainerRequest, record: ContainerRecord):
   }
 }
 
-/** Runs in the foreground: passes signals and the terminal on, waits, and takes the container away (unless `keep`). */
+/** Whether what the program leaves behind can become somebody else's child: not in a pid namespace of its own. */
+function leavesOrphans({ config }: ContainerRequest): boolean {
+  return !(config.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && path === undefined);
+}
+
+/**
+ * Runs in the foreground: passes signals and the terminal on, waits, and takes the container away (unless `keep`). With
+ * `subreaper` the container's orphans become ctr-bun's children until then, and are waited for.
+ */
 export async function runContainer(
-  request: ContainerRequest & { readonly keep?: boolean },
+  request: ContainerRequest & { readonly keep?: boolean; readonly subreaper?: boolean },
 ): Promise<ExitStatus> {
+  const adopts = request.subreaper === true && leavesOrphans(request);
   const signals = catchSignals();
   const { pid, record, master } = makeContainer(request, "executing");
+  if (adopts) adoptOrphans();
   started(request, record);
-  const ending = attend(pid, signals, master);
+  // Only now: hooks are waited for one by one.
+  const ending = attend(pid, adopts ? catchChildSignals() : signals, master);
   const { cgroupDriver, cgroupPaths } = record;
   const killed = ending.signal === 9 && cgroupDriver !== undefined;
   const oomKilled = killed && request.registry.get("cgroup", cgroupDriver).oomKills(cgroupPaths) > 0;

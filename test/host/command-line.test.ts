@@ -1,6 +1,6 @@
 // Global options of the OCI level: the log and its levels, cgroups switched off, what is refused.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Bundle, freshID, makeBundle } from "../support/bundle.ts";
 
@@ -79,4 +79,37 @@ test("what is not there is refused: --systemd-cgroup, unknown managers, verbs an
   expect(said("list", "--fast")).toBe("1 ctr-bun: unknown flag: --fast");
   for (const value of ["true", "false", "auto"]) expect(said("--rootless", value, "list", "-q")).toBe("0 ");
   expect(said("--criu", "/nowhere", "list", "-q")).toBe("0 ");
+});
+
+describe("crun's flags", () => {
+  test("--config takes another file for config.json, and spec --file writes one", () => {
+    bundle.configure(["false"]);
+    const other = join(bundle.path, "other.json");
+    expect(bundle.ctr("spec", "--file", other).code).toBe(0);
+    expect(bundle.ctr("spec", "--file", other).err).toContain("File other.json exists. Remove it first");
+    const config = JSON.parse(readFileSync(other, "utf8"));
+    config.process.terminal = false;
+    config.process.args = ["echo", "other"];
+    writeFileSync(other, JSON.stringify(config));
+    for (const file of ["other.json", other]) {
+      const run = ["run", "--config", file, "--bundle", bundle.path, freshID()];
+      expect(bundle.ctr(...run)).toEqual({ code: 0, out: "other\n", err: "" });
+    }
+  });
+
+  test("--regex of kill and delete means every container that matches", async () => {
+    const [base, other] = [freshID(), freshID()];
+    bundle.configure(["sleep", "100"]);
+    for (const id of [`${base}.a`, `${base}.b`, other])
+      bundle.ctr("run", "--detach", "--bundle", bundle.path, id);
+    const status = (id: string) => JSON.parse(bundle.ctr("state", id).out).status;
+    expect(bundle.ctr("kill", "--regex", `${base}\\.[ab]$`, "KILL").code).toBe(0);
+    for (let tries = 0; tries < 100 && status(`${base}.b`) !== "stopped"; tries++) await Bun.sleep(20);
+    expect([`${base}.a`, `${base}.b`, other].map(status)).toEqual(["stopped", "stopped", "running"]);
+    expect(bundle.ctr("delete", "--regex", `${base}`).code).toBe(0);
+    expect(bundle.ctr("list", "-q").out).toBe(`${other}\n`);
+    expect(bundle.ctr("delete", "--regex", "(").err).toContain('--regex: not a regular expression: "("');
+    expect(bundle.ctr("delete", "-r", "-f", "^test-").code).toBe(0);
+    expect(bundle.ctr("list", "-q").out).toBe("");
+  });
 });

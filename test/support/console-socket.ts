@@ -1,11 +1,11 @@
 // The receiving side of --console-socket: a unix socket at a path, and the terminal that is sent to it (SCM_RIGHTS).
 
 import { check } from "../../src/kernel/check.ts";
-import { AF_UNIX, O_NONBLOCK, POLLIN, SOCK_CLOEXEC, SOCK_STREAM } from "../../src/kernel/constants.ts";
+import { O_NONBLOCK, POLLIN } from "../../src/kernel/constants.ts";
 import { close } from "../../src/kernel/file.ts";
 import { poll } from "../../src/kernel/poll.ts";
 import { sys } from "../../src/kernel/raw.ts";
-import { receive } from "../../src/kernel/socket.ts";
+import { receiveDescriptor } from "./receive-descriptor.ts";
 
 /** A terminal's outer side. */
 export interface Console {
@@ -25,24 +25,13 @@ export interface ConsoleSocket {
 
 /** Listens at a path. */
 export function listenForConsole(path: string): ConsoleSocket {
-  const name = new TextEncoder().encode(path);
-  const address = new Uint8Array(2 + name.byteLength + 1);
-  address[0] = AF_UNIX;
-  address.set(name, 2);
-  const socket = check(sys("socket", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), { syscall: "socket" });
-  check(sys("bind", socket, address, address.byteLength), { syscall: "bind", path });
-  check(sys("listen", socket, 1), { syscall: "listen", path });
+  const receiver = receiveDescriptor(path);
   return {
     accept() {
-      if (poll([{ fd: socket, events: POLLIN }], 10_000)[0] === 0) throw new Error("nobody connected");
-      const connection = check(sys("accept4", socket, 0, 0, SOCK_CLOEXEC), { syscall: "accept4" });
-      const data = new Uint8Array(256);
-      const { length, fd } = receive(connection, data);
-      close(connection);
-      if (fd === undefined) throw new Error("no descriptor came");
-      return consoleOf(fd, new TextDecoder().decode(data.subarray(0, length)));
+      const { message, fd } = receiver.take();
+      return consoleOf(fd, message);
     },
-    close: () => close(socket),
+    close: () => receiver.close(),
   };
 }
 

@@ -47,14 +47,14 @@ export function absolute(path: string): string {
   return `/${parts.join("/")}`;
 }
 
-/** Reads and checks a bundle's config.json. */
-export function readBundle(bundle: string): RuntimeConfig {
-  const path = `${bundle}/config.json`;
+/** Reads and checks a bundle's config.json, or `file`, below the bundle unless absolute, in its place (crun's --config). */
+export function readBundle(bundle: string, file = "config.json"): RuntimeConfig {
+  const path = file.startsWith("/") ? file : `${bundle}/${file}`;
   const text = readTextIfAny(path);
   if (text === undefined) {
     throw fail({
       code: "NOT_FOUND",
-      message: "JSON specification file config.json not found",
+      message: `JSON specification file ${file} not found`,
       path,
       errno: "ENOENT",
       hint: "give the bundle's directory with --bundle; `ctr-bun spec` writes a config.json to begin with",

@@ -18,6 +18,8 @@ export const CREATE_ARGS = {
   },
   "console-socket": { type: "string", description: "unix socket that receives the terminal's other side" },
   "pid-file": { type: "string", description: "file to write the process id to" },
+  "pidfd-socket": { type: "string", description: "unix socket that receives a pidfd of the process" },
+  config: { type: "string", alias: "f", description: "file to take for the bundle's config.json" },
   "no-pivot": { type: "boolean", description: "move the root over / instead of pivot_root" },
   "no-new-keyring": { type: "boolean", description: "stay in the caller's session keyring" },
   trace: { type: "string", description: "file to write the time of every step to" },
@@ -69,9 +71,10 @@ export function createRequest(
 ): ContainerRequest {
   const preserveFds = descriptorCount(values["preserve-fds"]);
   const bundle = bundlePath(values.bundle);
-  const config = readBundle(bundle);
+  const config = readBundle(bundle, values.config);
   const socket = values["console-socket"];
   const pidFile = values["pid-file"];
+  const pidfdSocket = values["pidfd-socket"];
   if (socket !== undefined && config.process?.terminal !== true) {
     throw fail({
       code: "USAGE",
@@ -105,6 +108,7 @@ export function createRequest(
     onPlan: (plan) => logDebug(() => planLines(plan), context.log),
     ...(terminal === undefined ? {} : { terminal }),
     ...(pidFile === undefined ? {} : { pidFile }),
+    ...(pidfdSocket === undefined ? {} : { pidfdReceiver: { path: pidfdSocket, field: "--pidfd-socket" } }),
     ...(values.trace === undefined ? {} : { onTrace: writeTrace(values.trace) }),
   };
 }

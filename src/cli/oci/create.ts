@@ -6,7 +6,11 @@ import { defineVerb } from "./verb.ts";
 export default defineVerb({
   name: "create",
   about: "make a container; its program waits for start",
-  args: { ...CREATE_ARGS, id: { type: "positional", description: "the container's ID" } },
+  args: {
+    ...CREATE_ARGS,
+    "no-subreaper": { type: "boolean", description: "accepted as crun does" },
+    id: { type: "positional", description: "the container's ID" },
+  },
   async run(values, context) {
     await createContainer(createRequest(context, values.id, values, false));
     return 0;

@@ -4,6 +4,7 @@ import { readText } from "../../kernel/file.ts";
 import { isTerminal } from "../../kernel/terminal.ts";
 import { execInContainer } from "../../runtime/exec.ts";
 import { needRecord } from "../../runtime/state.ts";
+import { parseSubCgroups } from "../../runtime/sub-cgroup.ts";
 import { parseJson } from "../../spec/parse.ts";
 import { Process } from "../../spec/runtime/process.ts";
 import type { Values } from "../argv.ts";
@@ -18,6 +19,7 @@ const ARGS = {
   tty: { type: "boolean", alias: "t", description: "give it a terminal" },
   "console-socket": { type: "string", description: "unix socket that receives the terminal's other side" },
   "pid-file": { type: "string", description: "file to write the process id to" },
+  "pidfd-socket": { type: "string", description: "unix socket that receives a pidfd of the process" },
   user: { type: "string", alias: "u", description: "UID[:GID]" },
   "additional-gids": { type: "string", alias: "g", repeatable: true, description: "a further group" },
   cwd: { type: "string", description: "working directory" },
@@ -25,6 +27,11 @@ const ARGS = {
   cap: { type: "string", alias: "c", repeatable: true, description: "a capability to add" },
   "no-new-privs": { type: "boolean", description: "set no_new_privs" },
   "preserve-fds": { type: "string", description: "pass this many descriptors from 3 up to the program" },
+  cgroup: {
+    type: "string",
+    repeatable: true,
+    description: "[CONTROLLER[,CONTROLLER...]:]PATH of a cgroup below the container's, to run in",
+  },
   "ignore-paused": { type: "boolean", description: "also in a paused container" },
   id: { type: "positional", description: "the container's ID" },
   command: { type: "positional", required: false, rest: true, description: "the program and its arguments" },
@@ -103,6 +110,8 @@ export default defineVerb({
       throw fail({ code: "INVALID_CONFIG", field: "process", message: "the container has none" });
     const process =
       file === undefined ? processFromFlags(base, values) : parseJson(Process, readText(file), file);
+    const cgroup = parseSubCgroups(values.cgroup);
+    const pidfdSocket = values["pidfd-socket"];
     const socket = values["console-socket"];
     const pidFile = values["pid-file"];
     const terminal =
@@ -130,6 +139,8 @@ export default defineVerb({
       ignorePaused: values["ignore-paused"],
       onWarning: (message) => logWarning(message, log),
       onPlan: (plan) => logDebug(() => planLines(plan), log),
+      ...(cgroup === undefined ? {} : { cgroup }),
+      ...(pidfdSocket === undefined ? {} : { pidfdReceiver: { path: pidfdSocket, field: "--pidfd-socket" } }),
       ...(terminal === undefined ? {} : { terminal }),
       ...(pidFile === undefined ? {} : { pidFile }),
     });

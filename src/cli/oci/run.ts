@@ -10,7 +10,7 @@ export default defineVerb({
     ...CREATE_ARGS,
     detach: { type: "boolean", alias: "d", description: "return once the program runs" },
     keep: { type: "boolean", description: "do not delete the container when it has ended" },
-    "no-subreaper": { type: "boolean", description: "accepted as runc does" },
+    "no-subreaper": { type: "boolean", description: "leave the container's orphans to the host's init" },
     id: { type: "positional", description: "the container's ID" },
   },
   async run(values, context) {
@@ -19,6 +19,6 @@ export default defineVerb({
       await runDetached(request);
       return 0;
     }
-    return (await runContainer({ ...request, keep: values.keep })).code;
+    return (await runContainer({ ...request, keep: values.keep, subreaper: !values["no-subreaper"] })).code;
   },
 });

@@ -1,0 +1,103 @@
+// Containers without a pid namespace: who inherits their orphans, and what kill does to them.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { type Bundle, CTR_BUN, freshID, makeBundle } from "../support/bundle.ts";
+import type { Config } from "../support/config.ts";
+
+let bundle: Bundle;
+beforeAll(() => {
+  bundle = makeBundle();
+});
+afterAll(() => bundle.dispose());
+
+const hostPids = (config: Config) => {
+  config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== "pid");
+  config.root.readonly = false;
+};
+
+async function until<T>(what: () => T | undefined): Promise<T> {
+  for (let tries = 0; tries < 500; tries++) {
+    const found = what();
+    if (found !== undefined) return found;
+    await Bun.sleep(20);
+  }
+  throw new Error("it did not happen within ten seconds");
+}
+
+function stat(pid: number): string[] | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Leaves an orphan whose pid it writes to /orphan, and ends with 7 when /end is there. */
+const LEAVE = "sh -c 'sleep 100 & echo $! > /orphan'; while [ ! -e /end ]; do sleep 0.05; done; exit 7";
+
+/** The orphan's parent, with the run that it belongs to; whether a dead one is taken away. */
+async function orphan(...flags: string[]) {
+  const [file, end, id] = [join(bundle.rootfs, "orphan"), join(bundle.rootfs, "end"), freshID()];
+  await Bun.$`rm -f ${file} ${end}`;
+  bundle.configure(["sh", "-c", LEAVE], hostPids);
+  const run = Bun.spawn([CTR_BUN, "--root", bundle.state, "run", ...flags, "--bundle", bundle.path, id], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  const pid = await until(() => {
+    try {
+      return statSync(file).size > 0 ? Number(readFileSync(file, "utf8")) : undefined;
+    } catch {
+      return undefined;
+    }
+  });
+  // Its parent ends right after it has written the number.
+  const parent = await until(() => {
+    const ppid = Number(stat(pid)?.[1]);
+    return ppid === run.pid || ppid === 1 ? ppid : undefined;
+  });
+  process.kill(pid, "SIGKILL");
+  await until(() => (stat(pid) === undefined ? true : undefined));
+  await Bun.write(end, "");
+  return { adopted: parent === run.pid, code: await run.exited };
+}
+
+test("run adopts and reaps them, and still ends with the program's code", async () => {
+  expect(await orphan()).toEqual({ adopted: true, code: 7 });
+});
+
+test("run --no-subreaper leaves them to the host's init", async () => {
+  expect(await orphan("--no-subreaper")).toEqual({ adopted: false, code: 7 });
+});
+
+test("kill KILL ends all of them with the container, and delete finds nothing", async () => {
+  const id = freshID();
+  bundle.configure(["sh", "-c", "sleep 100 & sleep 100 & exec sleep 100"], hostPids);
+  bundle.ctr("run", "--detach", "--bundle", bundle.path, id);
+  const record = JSON.parse(readFileSync(join(bundle.state, id, "state.json"), "utf8"));
+  const procs = () => readFileSync(join(record.cgroupPaths.pids, "cgroup.procs"), "utf8").trim().split("\n");
+  await until(() => (procs().length === 3 ? true : undefined));
+  expect(bundle.ctr("kill", id, "9").code).toBe(0);
+  await until(() => (procs().join() === "" ? true : undefined));
+  expect(bundle.ctr("delete", id).code).toBe(0);
+});
+
+test("kill takes a signal in any form", async () => {
+  for (const signal of ["9", "KILL", "SIGKILL", "kill", "sigkill"]) {
+    const id = freshID();
+    bundle.configure(["sleep", "100"]);
+    bundle.ctr("run", "--detach", "--bundle", bundle.path, id);
+    expect(bundle.ctr("kill", id, signal)).toEqual({ code: 0, out: "", err: "" });
+    await until(() => (JSON.parse(bundle.ctr("state", id).out).status === "stopped" ? true : undefined));
+    bundle.ctr("delete", id);
+  }
+  const id = freshID();
+  bundle.configure(["sh", "-c", "trap 'exit 5' 37; while :; do sleep 0.05; done"]);
+  const run = Bun.spawn([CTR_BUN, "--root", bundle.state, "run", "--bundle", bundle.path, id]);
+  await until(() => (bundle.ctr("state", id).code === 0 ? true : undefined));
+  await Bun.sleep(300);
+  expect(bundle.ctr("kill", id, "0").code).toBe(0);
+  expect(bundle.ctr("kill", id, "SIGRTMIN+3").code).toBe(0);
+  expect(await run.exited).toBe(5);
+});
