@@ -91,6 +91,16 @@ export interface CgroupJoin {
 
 /** Counters, in runc's `events --stats` shape (the `data` part). */
 export type CgroupStats = Readonly<Record<string, unknown>>;
+
+/** Events as they happen. */
+export interface OomWatch {
+  /** Can be read (POLLIN) when there may be something to `take`. */
+  readonly fd: number;
+  /** How many there were since the last time; undefined once the cgroup is gone. */
+  take(): number | undefined;
+  close(): void;
+}
+
 /** cgroup v1, v2, systemd. `paths` is what {@link CgroupPart.paths} gave, read back from state.json. */
 export interface CgroupDriver extends Driver {
   readonly kind: "cgroup";
@@ -110,6 +120,8 @@ export interface CgroupDriver extends Driver {
   /** Sends a signal to all of them: also to those that fork meanwhile. */
   killAll(paths: Readonly<Record<string, string>>, signal: number): void;
   stats(paths: Readonly<Record<string, string>>): CgroupStats;
+  /** Out-of-memory events from now on; undefined where no memory controller holds the container. */
+  watchOom(paths: Readonly<Record<string, string>>): OomWatch | undefined;
   /** How many times a process was killed for memory. */
   oomKills(paths: Readonly<Record<string, string>>): number;
   /** Removes the directories (children first), waiting up to 10 s for the last process. Missing ones are fine. */

@@ -21,6 +21,7 @@ const METHODS: { readonly [K in keyof DriverKinds]: readonly (keyof DriverKinds[
     "processes",
     "killAll",
     "stats",
+    "watchOom",
     "oomKills",
     "remove",
   ],

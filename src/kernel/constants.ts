@@ -228,6 +228,9 @@ export const TIOCSWINSZ = 0x5414;
 export const TIOCSPTLCK = 0x40045431;
 export const TIOCGPTPEER = 0x5441;
 
+// include/uapi/linux/inotify.h
+export const IN_MODIFY = 2;
+
 // include/uapi/asm-generic/poll.h
 export const POLLIN = 1;
 export const POLLOUT = 4;

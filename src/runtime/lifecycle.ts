@@ -1,6 +1,7 @@
 /** The runtime's verbs, for the command line and the engine. Each stands in a file of its own. */
 export { createContainer } from "./create.ts";
 export { deleteContainer } from "./delete.ts";
+export { type ContainerEvent, containerStats, watchContainer } from "./events.ts";
 export { type ExecRequest, execInContainer } from "./exec.ts";
 export { containerState, listContainers } from "./inspect.ts";
 export { killContainer } from "./kill.ts";

@@ -220,3 +220,59 @@ describe("update", () => {
     expect(kernel.ours.unchanged).toBe(true);
   });
 });
+
+describe("events", () => {
+  /** Paths of a JSON value, with the type of what is there; of a list, its first entry's. */
+  function shapeOf(value: unknown, path = ""): string[] {
+    if (Array.isArray(value)) return value.length === 0 ? [`${path}[]`] : shapeOf(value[0], `${path}[]`);
+    if (typeof value !== "object" || value === null)
+      return [`${path} ${value === null ? null : typeof value}`];
+    const fields = Object.entries(value);
+    return fields.length === 0
+      ? [`${path}{}`]
+      : fields.flatMap(([key, each]) => shapeOf(each, `${path}.${key}`));
+  }
+
+  test("have the same fields of the same types", () => {
+    const { runc, ours } = both(
+      (ask, id) => {
+        ask("start", id);
+        // What never was is left out of the JSON: both have used some of everything by then.
+        Bun.sleepSync(300);
+        const { code, out } = ask("events", "--stats", id);
+        expect(code).toBe(0);
+        return JSON.parse(out);
+      },
+      ({ process, linux }) => {
+        process.args = ["sh", "-c", "while :; do :; done"];
+        linux.resources.memory = { limit: 64 << 20, swap: 128 << 20 };
+        linux.resources.cpu = { shares: 512, quota: 5_000, period: 100_000 };
+        linux.resources.pids = { limit: 50 };
+      },
+    );
+    // Newer than runc 1.1: how often memory ran out.
+    delete ours.data.memory.event_count;
+    expect(shapeOf(ours).sort()).toEqual(shapeOf(runc).sort());
+    for (const path of ["pids", "cpuset"]) expect(ours.data[path]).toEqual(runc.data[path]);
+    for (const kind of ["usage", "swap", "kernel", "kernelTCP"]) {
+      expect(ours.data.memory[kind].limit).toBe(runc.data.memory[kind].limit);
+    }
+  });
+
+  test("are refused in the same words", () => {
+    const { runc, ours } = both((ask, id) => {
+      ask("start", id);
+      const said = [
+        ask("events", "--interval", "0", id),
+        ask("events", "--interval", "abc", id),
+        ask("events", "nope"),
+      ];
+      ask("kill", id, "KILL");
+      for (let tries = 0; tries < 100 && JSON.parse(ask("state", id).out).status !== "stopped"; tries++) {
+        Bun.sleepSync(20);
+      }
+      return [...said, ask("events", id), ask("events", "--stats", id), ask("state", id)];
+    });
+    expectSame({ runc, ours });
+  });
+});

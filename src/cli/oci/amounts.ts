@@ -41,3 +41,33 @@ function fitting(value: bigint, text: string, flag: string, unsigned: boolean): 
 function invalid(flag: string, why: string, hint?: string): CtrError {
   return fail({ code: "USAGE", field: `--${flag}`, message: `invalid value for ${flag}: ${why}`, hint });
 }
+
+const UNITS_OF_TIME: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** Milliseconds of `5s`, `1m30s`, `1.5h`, `200ms`, as Go writes spans of time (time.ParseDuration). */
+export function durationOf(text: string, flag: string): number {
+  const [, sign = "", rest = ""] = /^([+-]?)(.*)$/s.exec(text) ?? [];
+  if (rest === "0") return 0;
+  const part = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
+  if (rest === "" || rest.replace(part, "") !== "") {
+    throw fail({
+      code: "USAGE",
+      field: `--${flag}`,
+      message: `invalid value ${JSON.stringify(text)} for flag -${flag}: parse error`,
+      hint: "a number with ms, s, m or h behind it: 500ms, 5s, 1m30s",
+    });
+  }
+  let total = 0;
+  for (const [, number, unit] of rest.matchAll(part))
+    total += Number(number) * (UNITS_OF_TIME[unit ?? ""] ?? 0);
+  return sign === "-" ? -total : total;
+}

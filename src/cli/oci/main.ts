@@ -38,6 +38,9 @@ const MORE_VERBS: Readonly<Record<string, () => unknown>> = {
   pause: () => (require("./pause.ts") as typeof import("./pause.ts")).default,
   resume: () => (require("./resume.ts") as typeof import("./resume.ts")).default,
   update: () => (require("./update.ts") as typeof import("./update.ts")).default,
+  events: () => (require("./events.ts") as typeof import("./events.ts")).default,
+  checkpoint: () => (require("./checkpoint.ts") as typeof import("./checkpoint.ts")).default,
+  restore: () => (require("./restore.ts") as typeof import("./restore.ts")).default,
   ps: () => (require("./ps.ts") as typeof import("./ps.ts")).default,
 };
 

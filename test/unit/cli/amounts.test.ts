@@ -1,6 +1,6 @@
-// Sizes and numbers of update's flags, as runc reads them.
+// Sizes, numbers and spans of time in flags, as runc reads them.
 import { expect, test } from "bun:test";
-import { integerOf, sizeOf } from "../../../src/cli/oci/amounts.ts";
+import { durationOf, integerOf, sizeOf } from "../../../src/cli/oci/amounts.ts";
 
 test("sizes are powers of 1024, exact, with parts of a byte dropped", () => {
   const read = (text: string) => sizeOf(text, "memory");
@@ -25,4 +25,14 @@ test("integers have 64 bits, and a sign only where one makes sense", () => {
   expect(() => integerOf("1.5", "cpu-quota", "signed")).toThrow("invalid value for cpu-quota");
   expect(() => integerOf("18446744073709551616", "cpu-period", "unsigned")).toThrow("value out of range");
   expect(() => integerOf("9223372036854775808", "cpu-quota", "signed")).toThrow("value out of range");
+});
+
+test("spans of time are read as Go writes them", () => {
+  const read = (text: string) => durationOf(text, "interval");
+  expect(["5s", "1m30s", "1.5h", "200ms", "1us", ".5s", "0", "-2s"].map(read)).toEqual([
+    5000, 90_000, 5_400_000, 200, 0.001, 500, 0, -2000,
+  ]);
+  for (const text of ["abc", "5", "", "s", "1 s", "1d"]) {
+    expect(() => read(text)).toThrow(`invalid value ${JSON.stringify(text)} for flag -interval: parse error`);
+  }
 });

@@ -1,0 +1,155 @@
+// events at the OCI level: counters once and every so often, running out of memory, and the end of the stream.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type Bundle, CTR_BUN, freshID, makeBundle } from "../support/bundle.ts";
+import type { Config } from "../support/config.ts";
+
+let bundle: Bundle;
+beforeAll(() => {
+  bundle = makeBundle();
+});
+afterAll(() => bundle.dispose());
+
+const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
+
+/** A container that runs and, at the end, is gone. */
+async function running(
+  args: string[],
+  work: (id: string) => void | Promise<void>,
+  change: (config: Config) => void = () => undefined,
+): Promise<void> {
+  const id = freshID();
+  bundle.configure(args, change);
+  expect(bundle.ctr("run", "--detach", "--bundle", bundle.path, id).code).toBe(0);
+  try {
+    await work(id);
+  } finally {
+    bundle.ctr("delete", "--force", id);
+  }
+}
+
+/** `events`, running, and how it ended. */
+function listen(id: string, ...flags: string[]): { ended: Promise<{ code: number; out: string }> } {
+  const child = Bun.spawn([CTR_BUN, "--root", bundle.state, "events", ...flags, id], {
+    stdin: "ignore",
+    stdout: "pipe",
+    timeout: 30_000,
+  });
+  const ended = async (): Promise<{ code: number; out: string }> => ({
+    out: await new Response(child.stdout).text(),
+    code: await child.exited,
+  });
+  return { ended: ended() };
+}
+
+describe("events --stats", () => {
+  test("counts once, in runc's shape", () =>
+    running(
+      ["sleep", "100"],
+      (id) => {
+        const { code, out } = bundle.ctr("events", "--stats", id);
+        expect(code).toBe(0);
+        expect(lines(out)).toHaveLength(1);
+        const { type, id: of, data } = JSON.parse(out);
+        expect({ type, of }).toEqual({ type: "stats", of: id });
+        expect(Object.keys(data).sort()).toEqual(
+          "blkio cpu cpuset hugetlb intel_rdt memory network_interfaces pids".split(" "),
+        );
+        expect(data.pids).toEqual({ current: 1, limit: 7 });
+        expect(data.memory.usage.limit).toBe(64 << 20);
+        expect(data.memory.usage.usage).toBeGreaterThan(0);
+        expect(data.cpu.usage.total).toBeGreaterThan(0);
+      },
+      ({ linux }) => {
+        linux.resources.pids = { limit: 7 };
+        linux.resources.memory = { limit: 64 << 20 };
+      },
+    ));
+});
+
+describe("events", () => {
+  test("counts every so often, until the container ends", () =>
+    running(["sleep", "1.5"], async (id) => {
+      const { code, out } = await listen(id, "--interval", "200ms").ended;
+      expect(code).toBe(0);
+      const types = lines(out).map((line) => JSON.parse(line).type);
+      expect(types.length).toBeGreaterThan(1);
+      expect(new Set(types)).toEqual(new Set(["stats"]));
+    }));
+
+  test("ends at once with a container, however long the interval is", () =>
+    running(["sleep", "100"], async (id) => {
+      const { ended } = listen(id, "--interval", "1h");
+      await Bun.sleep(300);
+      bundle.ctr("kill", id, "KILL");
+      expect(await ended).toEqual({ code: 0, out: "" });
+    }));
+
+  test("tells that the container ran out of memory", () =>
+    running(
+      ["sh", "-c", "sleep 1; dd if=/dev/zero of=/dev/null bs=200M count=1; sleep 0.5"],
+      async (id) => {
+        const { code, out } = await listen(id, "--interval", "1h").ended;
+        expect({ code, lines: lines(out) }).toEqual({ code: 0, lines: [`{"type":"oom","id":"${id}"}`] });
+      },
+      ({ linux }) => {
+        linux.resources.memory = { limit: 32 << 20, swap: 32 << 20 };
+      },
+    ));
+
+  test("ends when nobody listens any more", () =>
+    running(["sleep", "100"], async (id) => {
+      const command = `"${CTR_BUN}" --root "${bundle.state}" events --interval 100ms ${id} | head -1`;
+      const child = Bun.spawn(["sh", "-c", command], { stdin: "ignore", stdout: "pipe", timeout: 30_000 });
+      expect(lines(await new Response(child.stdout).text())).toHaveLength(1);
+      expect(await child.exited).toBe(0);
+    }));
+
+  test("refuses an interval that is none, and a container that has ended or is not there", () =>
+    running(["sleep", "100"], (id) => {
+      const said = (...args: string[]): string => {
+        const { code, err } = bundle.ctr("events", ...args);
+        expect(code).toBe(1);
+        return err;
+      };
+      expect(said("--interval", "0s", id)).toContain("duration interval must be greater than 0");
+      expect(said("--interval", "-1s", id)).toContain("duration interval must be greater than 0");
+      expect(said("--interval", "5", id)).toContain('invalid value "5" for flag -interval: parse error');
+      expect(said("nope")).toContain("container does not exist");
+      bundle.ctr("kill", id, "KILL");
+      for (
+        let tries = 0;
+        tries < 100 && JSON.parse(bundle.ctr("state", id).out).status !== "stopped";
+        tries++
+      ) {
+        Bun.sleepSync(20);
+      }
+      expect(said(id)).toContain(`container with id ${id} is not running`);
+      expect(said("--stats", id)).toContain(`container with id ${id} is not running`);
+    }));
+});
+
+describe("checkpoint and restore", () => {
+  test("are refused with a way out, whatever flags they get", () =>
+    running(["sleep", "100"], (id) => {
+      const flags = ["--image-path", "/x", "--tcp-established", "--empty-ns", "network", "--file-locks"];
+      const checkpoint = bundle.ctr("checkpoint", ...flags, "--leave-running", "--status-fd", "7", id);
+      expect(checkpoint).toMatchObject({
+        code: 1,
+        err: expect.stringContaining("checkpoint is not supported: "),
+      });
+      const restore = bundle.ctr(
+        "restore",
+        ...flags,
+        "--detach",
+        "-b",
+        bundle.path,
+        "--pid-file",
+        "/x",
+        "other",
+      );
+      expect(restore).toMatchObject({ code: 1, err: expect.stringContaining("restore is not supported: ") });
+      expect(bundle.ctr("checkpoint", "nope").err).toContain("container does not exist");
+      expect(JSON.parse(bundle.ctr("state", id).out).status).toBe("running");
+    }));
+});
