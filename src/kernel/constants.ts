@@ -252,6 +252,7 @@ export const CLD_EXITED = 1;
 export const PROC_SUPER_MAGIC = 0x9fa0;
 export const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
 export const NSFS_MAGIC = 0x6e736673;
+export const RDTGROUP_SUPER_MAGIC = 0x7655821;
 
 // include/uapi/linux/nsfs.h
 export const NS_GET_USERNS = 0xb701;

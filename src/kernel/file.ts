@@ -6,6 +6,7 @@ import { callError, check } from "./check.ts";
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
+  AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
   O_CREAT,
@@ -196,6 +197,14 @@ export function mkdirAll(path: string, mode: number): void {
 /** unlinkat(2); 0 or -errno. `flags` may be AT_REMOVEDIR. */
 export function tryUnlink(path: string, flags = 0, dirfd: number = AT_FDCWD): number {
   return sys("unlinkat", dirfd, cString(path), flags);
+}
+
+/** Removes directories that hold no other, the last one first; what is missing is fine. */
+export function removeDirectories(paths: readonly string[]): void {
+  for (const path of paths.toReversed()) {
+    const result = tryUnlink(path, AT_REMOVEDIR);
+    if (result !== -ERRNO.ENOENT) check(result, { syscall: "rmdir", path });
+  }
 }
 
 /** Target of a symbolic link; undefined where the path is not one or does not exist. */

@@ -31,11 +31,12 @@ import { memoryPolicySteps } from "./memory-policy.ts";
 import { ROOT } from "./paths.ts";
 import { personalitySteps } from "./personality.ts";
 import { executeStep, executingStep, lastStep, stdioStep } from "./program.ts";
+import { joinResctrlSteps } from "./resctrl.ts";
 import { row, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, refuseNotify } from "./seccomp.ts";
 import { CHILD, cloneStep, firstStep, joinCgroup, procFileStep } from "./stage0.ts";
-import type { InitStep, Plan, Step } from "./step.ts";
+import type { InitStep, Plan, ResctrlGroup, Step } from "./step.ts";
 
 /** What a plan for exec is made from. */
 export interface ExecInput {
@@ -49,6 +50,7 @@ export interface ExecInput {
   /** CLONE_NEW* of the container's namespaces that ctr-bun is not in. The descriptor `init` is the init's pidfd. */
   readonly namespaces: number;
   readonly cgroup: CgroupJoin | undefined;
+  readonly resctrl?: ResctrlGroup | undefined;
   readonly facts: Pick<PlanFacts, "nofile" | "lastCapability">;
   readonly preserveFds: number;
   readonly noNewKeyring: boolean;
@@ -96,7 +98,7 @@ export function makeExecPlan(input: ExecInput): Plan {
   }
   if (user) join.push(row("setresgid", [0, 0, 0]), row("setresuid", [0, 0, 0]));
   steps.push({ on: "init", field: "process", about: "join the container", rows: join, hints: JOIN_HINTS });
-  steps.push(cloneStep(CLONE_PARENT, cloneInto));
+  steps.push(cloneStep(CLONE_PARENT, cloneInto), ...joinResctrlSteps(input.resctrl));
   // Others can look at this process from its first moment on: nothing of the host's may be open in it.
   const begin = [row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: CHILD })];
   steps.push(closeStep(input.preserveFds, false, begin));

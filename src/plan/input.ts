@@ -21,6 +21,16 @@ export interface MountFact {
   readonly procfs?: boolean;
 }
 
+/** What there is of resctrl before the container. */
+export interface ResctrlFact {
+  /** Where it is mounted. */
+  readonly root: string;
+  /** What the container's class has in its file `schemata`; undefined: there is no such class. */
+  readonly schemata: string | undefined;
+  /** A monitoring group of the container's name is there. */
+  readonly monitored: boolean;
+}
+
 /** What was looked up for one container. */
 export interface PlanFacts {
   /** Absolute. */
@@ -39,6 +49,8 @@ export interface PlanFacts {
   readonly lastCapability: number;
   /** Types of joined namespaces that belong to the joined user namespace: they are joined after it. */
   readonly afterUser: readonly string[];
+  /** Looked up for linux.intelRdt alone; undefined: no resctrl file system is mounted. */
+  readonly resctrl?: ResctrlFact | undefined;
   /** Types of joined namespaces that are ctr-bun's own: what is set in one is set for the host. */
   readonly hostsOwn: readonly string[];
 }

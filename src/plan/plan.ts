@@ -36,6 +36,7 @@ import {
   stdioStep,
   waitForStartStep,
 } from "./program.ts";
+import { resctrlPart } from "./resctrl.ts";
 import { bindRootSteps, enterRootSteps, hasMountNamespace, readonlyRootSteps } from "./root.ts";
 import { row, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
@@ -59,12 +60,18 @@ export function makePlan(input: PlanInput): Plan {
   const namespaces = namespaceParts(input);
   const user = namespaces.some(({ type }) => type === "user");
   const seccomp = compileSeccomp(input, wishes);
-  const steps: Step[] = [...cgroup.before, ...namespaces.flatMap(({ part }) => part.before)];
+  const resctrl = resctrlPart(input);
+  const steps: Step[] = [
+    ...cgroup.before,
+    ...resctrl.before,
+    ...namespaces.flatMap(({ part }) => part.before),
+  ];
 
   steps.push(...stage0Steps(input, { cgroup, namespaces }));
   const close = closeStep(options.preserveFds, options.start === "wait");
   steps.push(
     ...cgroup.atPid,
+    ...resctrl.atPid,
     childStep(),
     close,
     ...wholeCpusetSteps(config.linux),
@@ -113,6 +120,7 @@ export function makePlan(input: PlanInput): Plan {
     cgroupPaths: cgroup.paths,
     cgroupDriver:
       Object.keys(cgroup.paths).length === 0 ? undefined : input.registry.choose("cgroup", input.host).name,
+    resctrl: resctrl.group,
     warnings,
   };
 }
@@ -244,10 +252,7 @@ function refuse(input: PlanInput, process: Process): void {
     });
   }
   if (!hasMountNamespace(input)) refuseMounts(input);
-  for (const [field, value] of [
-    ["linux.intelRdt", linux?.intelRdt],
-    ["linux.mountLabel", linux?.mountLabel],
-  ] as const) {
+  for (const [field, value] of [["linux.mountLabel", linux?.mountLabel]] as const) {
     if (!isSet(value)) continue;
     throw fail({ code: "UNSUPPORTED", field, message: "not supported yet", hint: "leave it out" });
   }

@@ -36,6 +36,8 @@ function actionText(action: HostAction): string {
       return `mkdir ${action.path} ${action.mode.toString(8)}`;
     case "write":
       return `write ${action.path} ${JSON.stringify(action.data)}`;
+    case "write-pid":
+      return `write ${action.path} <pid>`;
     case "open":
       return `open ${action.path} as ${action.as}`;
     case "id-map":

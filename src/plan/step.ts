@@ -102,6 +102,15 @@ export interface WriteAction {
   readonly data: string;
   /** Errnos that are no error here, with the reason in `about`. */
   readonly allow?: readonly string[];
+  /** File that says why a write has failed (resctrl's info/last_cmd_status). */
+  readonly why?: string;
+}
+/** Writes the pid of the container's process to an existing file; from the sync point `pid` on. */
+export interface WritePidAction {
+  readonly do: "write-pid";
+  readonly path: string;
+  /** As in {@link WriteAction}. */
+  readonly why?: string;
 }
 /** Opens what the init inherits under the name `as`. `flags` are those of open(2), O_CLOEXEC is added. */
 export interface OpenAction {
@@ -173,6 +182,7 @@ export interface DriverAction {
 export type HostAction =
   | MkdirAction
   | WriteAction
+  | WritePidAction
   | OpenAction
   | IdMapAction
   | HooksAction
@@ -196,6 +206,16 @@ export interface HostStep extends StepBase {
  */
 export type Step = InitStep | HostStep;
 
+/** Where a container is in the resctrl file system. */
+export interface ResctrlGroup {
+  /** Absolute directory of its class. */
+  readonly group: string;
+  /** Files that a process of the container is written to. */
+  readonly tasks: readonly string[];
+  /** Directories that are made for it alone, outermost first: they go when the container goes. */
+  readonly made: readonly string[];
+}
+
 /** A whole plan. */
 export interface Plan {
   readonly steps: readonly Step[];
@@ -203,6 +223,8 @@ export interface Plan {
   readonly cgroupPaths: Readonly<Record<string, string>>;
   /** Name of the cgroup driver that made them. */
   readonly cgroupDriver: string | undefined;
+  /** The container's class of resctrl, for state.json. */
+  readonly resctrl?: ResctrlGroup | undefined;
   /** Things a person should know: what was ignored, and why. */
   readonly warnings: readonly string[];
 }

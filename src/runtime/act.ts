@@ -57,9 +57,12 @@ function act(action: HostAction, context: HostContext): void {
     case "write": {
       const result = tryWriteFile(action.path, action.data);
       if (result < 0 && action.allow?.includes(errnoName(-result)) === true) return;
-      check(result, { syscall: "write", path: action.path });
+      checkWrite(result, action);
       return;
     }
+    case "write-pid":
+      checkWrite(tryWriteFile(action.path, `${context.pid ?? ""}`), action);
+      return;
     case "open":
       context.descriptors[action.as] = open(action.path, action.flags);
       if (action.as.startsWith("namespace."))
@@ -94,6 +97,14 @@ function act(action: HostAction, context: HostContext): void {
       context.registry.get(kind, action.name).act?.(action.call, action.args, actContext);
     }
   }
+}
+
+/** The error of a write has what the kernel says about it, where it says anything. */
+function checkWrite(result: number, { path, why }: { readonly path: string; readonly why?: string }): void {
+  if (result >= 0) return;
+  const words = why === undefined ? "" : (readTextIfAny(why)?.trim() ?? "");
+  const message = words === "" || words === "ok" ? undefined : `last_cmd_status: ${words}`;
+  check(result, { syscall: "write", path, message });
 }
 
 /** Loaded only where a config has network devices. */

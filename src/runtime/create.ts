@@ -89,6 +89,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
           created: new Date().toISOString(),
           cgroupPaths: plan.cgroupPaths,
           cgroupDriver: plan.cgroupDriver,
+          ...(plan.resctrl === undefined ? {} : { resctrl: plan.resctrl }),
           config,
           noNewKeyring: request.noNewKeyring ?? false,
         };

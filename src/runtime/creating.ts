@@ -4,10 +4,11 @@
  */
 import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
-import { readTextIfAny, replaceFile, statusOf } from "../kernel/file.ts";
+import { readTextIfAny, removeDirectories, replaceFile, statusOf } from "../kernel/file.ts";
 import { poll } from "../kernel/poll.ts";
 import { tryKill } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
+import type { Plan } from "../plan/step.ts";
 import {
   type ContainerRecord,
   processStat,
@@ -24,6 +25,8 @@ interface Creating extends Cgroup {
   /** The ctr-bun that is at it, and when it started (as in the record). */
   readonly pid: number;
   readonly started: string;
+  /** Directories in resctrl that this create makes. */
+  readonly resctrl?: readonly string[];
 }
 
 /** How long delete --force waits for a create that it has ended, in milliseconds. */
@@ -47,10 +50,16 @@ export function missingCgroups(cgroupPaths: Cgroup["cgroupPaths"]): Record<strin
 /**
  * Notes what is about to be made, or was. Not synced: after a crash of the host there is nothing left to take away.
  */
-export function noteCreating(root: string, id: string, { cgroupPaths, cgroupDriver }: Cgroup): void {
+export function noteCreating(
+  root: string,
+  id: string,
+  { cgroupPaths, cgroupDriver, resctrl }: Cgroup & Pick<Plan, "resctrl">,
+): void {
   const path = fileOf(root, id);
   const { pid } = process;
-  const note: Creating = { pid, started: processStat(pid)?.started ?? "", cgroupPaths, cgroupDriver };
+  const made = resctrl === undefined ? {} : { resctrl: resctrl.made };
+  const started = processStat(pid)?.started ?? "";
+  const note: Creating = { pid, started, cgroupPaths, cgroupDriver, ...made };
   replaceFile(path, new TextEncoder().encode(JSON.stringify(note)), 0o600, false);
 }
 
@@ -113,6 +122,7 @@ export function removeUnfinished(
     }
     driver?.killAll(note.cgroupPaths, SIGKILL);
     driver?.remove(note.cgroupPaths);
+    removeDirectories(note.resctrl ?? []);
   }
   removeState(root, id);
   return undefined;

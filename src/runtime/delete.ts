@@ -2,7 +2,7 @@
 
 import type { DriverRegistry } from "../driver.ts";
 import { asCtrError, type CtrError, fail } from "../error.ts";
-import { close } from "../kernel/file.ts";
+import { close, removeDirectories } from "../kernel/file.ts";
 import { printError } from "../kernel/output.ts";
 import { poll } from "../kernel/poll.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
@@ -91,6 +91,7 @@ export function removeContainer(registry: DriverRegistry, root: string, record: 
     if (driver.processes(record.cgroupPaths).length > 0) driver.killAll(record.cgroupPaths, SIGKILL);
     driver.remove(record.cgroupPaths);
   }
+  removeDirectories(record.resctrl?.made ?? []);
   removeState(root, record.id);
   runPoststop(record);
 }

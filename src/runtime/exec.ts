@@ -162,6 +162,7 @@ async function execBeside(
     registry,
     namespaces: foreignNamespaces(record.pid),
     cgroup: joinCgroup(request, record),
+    resctrl: record.resctrl,
     facts: { nofile: callersLimit(), lastCapability: lastCapability() },
     preserveFds: request.preserveFds ?? 0,
     noNewKeyring: record.noNewKeyring,

@@ -233,6 +233,13 @@ export function lookUp(config: RuntimeConfig, bundle: string): PlanFacts {
   }
 }
 
+/** A path as mountinfo writes it, with blanks and their like in octal (proc_pid_mountinfo(5)). */
+export function mountPath(written: string): string {
+  return written.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+}
+
 /** Mount points of whole procfs and sysfs file systems outside of a root, the last mounted first (mountinfo). */
 export function kernelMounts(rootfs: string): string[] {
   const points: string[] = [];
@@ -241,9 +248,7 @@ export function kernelMounts(rootfs: string): string[] {
     const [, , , root, point = ""] = before.split(" ");
     const type = after.split(" ", 1)[0];
     if (root !== "/" || (type !== "proc" && type !== "sysfs")) continue;
-    const path = point.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    );
+    const path = mountPath(point);
     if (!`${path}/`.startsWith(`${rootfs}/`)) points.unshift(path);
   }
   return points;

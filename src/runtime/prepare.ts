@@ -37,6 +37,8 @@ export interface ContainerRequest {
   readonly noCgroup?: boolean;
   /** Gets the plan before it is carried out. */
   onPlan?(plan: Plan): void;
+  /** A tree in resctrl's place: for tests, where no hardware has it. No verb, flag or file sets it. */
+  readonly resctrl?: string;
   /** After everything is made, before the program starts. */
   onCreated?(pid: number): void;
   /** Gets what a person should know: what of the config was ignored, and why. */
@@ -58,6 +60,11 @@ function needKernel({ kernel, kernelVersion: [major, minor] }: Host): void {
   });
 }
 
+/** Loaded only where a config has a class of resctrl. */
+function resctrl(): typeof import("./resctrl.ts") {
+  return require("./resctrl.ts") as typeof import("./resctrl.ts");
+}
+
 /** The plan, and what it was made from. */
 export function prepare(
   request: ContainerRequest,
@@ -66,7 +73,13 @@ export function prepare(
   const { config, host, registry, bundle, id } = request;
   needKernel(host);
   const found = lookUp(config, bundle);
-  const facts = request.noPivot === true ? { ...found, kernelMounts: kernelMounts(found.rootfs) } : found;
+  const facts: PlanFacts = {
+    ...found,
+    ...(request.noPivot === true ? { kernelMounts: kernelMounts(found.rootfs) } : {}),
+    ...(config.linux?.intelRdt === undefined
+      ? {}
+      : { resctrl: resctrl().lookAtResctrl(config.linux.intelRdt, id, request.resctrl) }),
+  };
   const options: PlanOptions = {
     id,
     start,

@@ -19,6 +19,7 @@ import {
   tryOpen,
   withFd,
 } from "../kernel/file.ts";
+import type { ResctrlGroup } from "../plan/step.ts";
 import { readJson, writeJson } from "../spec/json.ts";
 import type { RuntimeConfig } from "../spec/runtime/config.ts";
 
@@ -40,6 +41,8 @@ export interface ContainerRecord {
   readonly created: string;
   readonly cgroupPaths: Readonly<Record<string, string>>;
   readonly cgroupDriver: string | undefined;
+  /** Only with linux.intelRdt. */
+  readonly resctrl?: ResctrlGroup;
   readonly config: RuntimeConfig;
   /** The container stays in the caller's session keyring, and so does what is run in it. */
   readonly noNewKeyring: boolean;

@@ -4,6 +4,7 @@
  */
 import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
+import type { LinuxIntelRdt } from "../spec/runtime/config.ts";
 import type { LinuxResources } from "../spec/runtime/resources.ts";
 import { type ContainerRecord, needRecord, statusOfRecord, writeRecord } from "./state.ts";
 
@@ -11,12 +12,14 @@ export interface UpdateRequest {
   readonly root: string;
   readonly id: string;
   readonly resources: LinuxResources;
+  /** For its class of resctrl; the other limits are only changed where it takes them. */
+  readonly schemas?: Pick<LinuxIntelRdt, "l3CacheSchema" | "memBwSchema"> | undefined;
   readonly registry: DriverRegistry;
   /** Gets what was ignored, and why. */
   onWarning?(message: string): void;
 }
 
-export function updateContainer({ root, id, resources, registry, onWarning }: UpdateRequest): void {
+export function updateContainer({ root, id, resources, schemas, registry, onWarning }: UpdateRequest): void {
   const record = needRecord(root, id);
   if (statusOfRecord(root, record) === "stopped") {
     throw fail({ code: "WRONG_STATE", message: "container not running", hint: `${id} has stopped` });
@@ -29,12 +32,19 @@ export function updateContainer({ root, id, resources, registry, onWarning }: Up
     });
   }
   const { asked, ignored } = askedFor(resources, record);
+  const intelRdt = schemas === undefined ? undefined : resctrl().updateIntelRdt(record, schemas);
   const merged = mergeResources(record.config.linux?.resources ?? {}, asked);
   const driver = registry.get("cgroup", record.cgroupDriver);
   const warnings = driver.update(record.cgroupPaths, withDependents(asked, merged));
   for (const warning of [...ignored, ...(warnings ?? [])]) onWarning?.(warning);
   const { config } = record;
-  writeRecord(root, { ...record, config: { ...config, linux: { ...config.linux, resources: merged } } });
+  const linux = { ...config.linux, resources: merged, ...(intelRdt === undefined ? {} : { intelRdt }) };
+  writeRecord(root, { ...record, config: { ...config, linux } });
+}
+
+/** Loaded only where schemas are given. */
+function resctrl(): typeof import("./resctrl.ts") {
+  return require("./resctrl.ts") as typeof import("./resctrl.ts");
 }
 
 /**

@@ -1,7 +1,7 @@
 /** `update ID`: other limits, from flags or from a file of `linux.resources`. */
 import { asCtrError, type CtrError, fail } from "../../error.ts";
-import { readAll, readText, statusOf } from "../../kernel/file.ts";
-import { updateContainer } from "../../runtime/update.ts";
+import { readAll, readText } from "../../kernel/file.ts";
+import { type UpdateRequest, updateContainer } from "../../runtime/update.ts";
 import { parseDocument, parseJson } from "../../spec/parse.ts";
 import { LinuxResources } from "../../spec/runtime/resources.ts";
 import type { FlagDef, Values } from "../argv.ts";
@@ -79,23 +79,12 @@ function namingFlag(error: CtrError): CtrError {
   });
 }
 
-/** runc's words where a schema is given and the host has nothing to hold it. */
-function refuseSchema(values: Values<typeof ARGS>): void {
-  for (const [flag, words] of [
-    ["l3-cache-schema", "Intel RDT/CAT: l3 cache schema is not enabled"],
-    ["mem-bw-schema", "Intel RDT/MBA: memory bandwidth schema is not enabled"],
-  ] as const) {
-    if (!values[flag]) continue;
-    const mounted = statusOf("/sys/fs/resctrl/info") !== undefined;
-    throw fail({
-      code: "UNSUPPORTED",
-      field: `--${flag}`,
-      message: mounted ? "changing the schema of a container is not supported yet" : words,
-      hint: mounted
-        ? "write it to the group's file schemata below /sys/fs/resctrl"
-        : "this host has no resctrl file system mounted on /sys/fs/resctrl",
-    });
-  }
+/** Lines for the container's class of resctrl. */
+function schemasOf(values: Values<typeof ARGS>): UpdateRequest["schemas"] {
+  const l3CacheSchema = values["l3-cache-schema"];
+  const memBwSchema = values["mem-bw-schema"];
+  if (!l3CacheSchema && !memBwSchema) return undefined;
+  return { ...(l3CacheSchema ? { l3CacheSchema } : {}), ...(memBwSchema ? { memBwSchema } : {}) };
 }
 
 export default defineVerb({
@@ -105,13 +94,13 @@ export default defineVerb({
   async run(values, { root, registry, log }) {
     const { id, resources: file } = values;
     const onWarning = (message: string): void => logWarning(message, log);
-    refuseSchema(values);
+    const schemas = schemasOf(values);
     if (file !== undefined && file !== "") {
-      updateContainer({ root, id, resources: readResources(file), registry, onWarning });
+      updateContainer({ root, id, resources: readResources(file), schemas, registry, onWarning });
       return 0;
     }
     try {
-      updateContainer({ root, id, resources: resourcesOf(values), registry, onWarning });
+      updateContainer({ root, id, resources: resourcesOf(values), schemas, registry, onWarning });
     } catch (thrown) {
       throw namingFlag(asCtrError(thrown));
     }

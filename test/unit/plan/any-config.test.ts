@@ -257,19 +257,42 @@ const input: fc.Arbitrary<PlanInput> = fc
     preserveFds: fc.nat(3),
     nofile: maybe(fc.constant({ soft: 1024n, hard: 18446744073709551615n })),
     afterUser: fc.uniqueArray(fc.constantFrom<NamespaceType>(...NAMESPACE_TYPES), { maxLength: 3 }),
+    resctrl: fc.option(
+      fc.record({
+        root: fc.constant("/sys/fs/resctrl"),
+        schemata: fc.option(fc.constant("L3:0=f\n"), { nil: undefined }),
+        monitored: fc.boolean(),
+      }),
+      { nil: undefined },
+    ),
     hostsOwn: fc.uniqueArray(fc.constantFrom<NamespaceType>(...NAMESPACE_TYPES), { maxLength: 1 }),
   })
-  .map(({ config, host, missing, files, start, init, noPivot, preserveFds, nofile, afterUser, hostsOwn }) => {
-    const facts = planFacts(config);
-    const depth = (destination: string) => destination.split("/").filter(Boolean).length;
-    const mounts = facts.mounts.map((fact, index) => ({
-      ...fact,
-      missing: Math.min(missing[index] ?? 0, depth(fact.destination)),
-      file: files[index] ?? false,
-    }));
-    const options = { start, init, noPivot, preserveFds } as const;
-    return planInput(config, { host, facts: { mounts, nofile, afterUser, hostsOwn }, options });
-  });
+  .map(
+    ({
+      config,
+      host,
+      missing,
+      files,
+      start,
+      init,
+      noPivot,
+      preserveFds,
+      nofile,
+      afterUser,
+      hostsOwn,
+      resctrl,
+    }) => {
+      const facts = planFacts(config);
+      const depth = (destination: string) => destination.split("/").filter(Boolean).length;
+      const mounts = facts.mounts.map((fact, index) => ({
+        ...fact,
+        missing: Math.min(missing[index] ?? 0, depth(fact.destination)),
+        file: files[index] ?? false,
+      }));
+      const options = { start, init, noPivot, preserveFds } as const;
+      return planInput(config, { host, facts: { mounts, nofile, afterUser, hostsOwn, resctrl }, options });
+    },
+  );
 
 /** Descriptors that an executor would have: those that the plan opens, and its own. */
 function descriptors({ steps }: Plan): Record<string, number> {

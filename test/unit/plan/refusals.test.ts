@@ -26,6 +26,7 @@ const noMounts = (change: Change): Change => ({
 const UNSUPPORTED: readonly (readonly [field: string, change: Change])[] = [
   ["process.apparmorProfile", withProcess({ apparmorProfile: "box" })],
   ["process.selinuxLabel", withProcess({ selinuxLabel: "system_u:system_r:box_t:s0" })],
+  // No resctrl was found, as far as these facts go.
   ["linux.intelRdt", linux({ intelRdt: { closID: "box" } })],
   ["linux.mountLabel", linux({ mountLabel: "system_u:object_r:box_t:s0" })],
   ["linux.seccomp", linux({ seccomp: NOTIFY })],
