@@ -16,9 +16,9 @@ import {
   tryOpenInRoot,
   withFd,
 } from "../kernel/file.ts";
+import { copyTree } from "../runtime/copy-tree.ts";
 import type { DeviceRequest, HostDevice } from "./config/devices.ts";
 import type { MountRequest } from "./config/mount-flags.ts";
-import { copyTree } from "./copy-tree.ts";
 
 /** Refuses a bind whose source is not there: making it up, as Docker does for -v, hides typing errors. */
 export function checkBindSources(requests: readonly MountRequest[]): void {
@@ -78,12 +78,27 @@ async function copyUp(
   try {
     const to = open(volume, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     try {
-      await copyTree(from, to, signal);
+      await copyTurning(from, to, signal);
     } finally {
       close(to);
     }
   } finally {
     close(from);
+  }
+}
+
+/** How long a copy goes on without letting the event loop turn, in milliseconds: interrupts are heard there. */
+const TURN = 20;
+
+/** @throws the signal's reason. */
+async function copyTurning(from: number, to: number, signal: AbortSignal | undefined): Promise<void> {
+  let turned = performance.now();
+  for (const _ of copyTree(from, to, { itself: true })) {
+    if (performance.now() - turned > TURN) {
+      await Bun.sleep(0);
+      turned = performance.now();
+    }
+    signal?.throwIfAborted();
   }
 }
 

@@ -128,6 +128,8 @@ export interface Stat {
   readonly nanoseconds: number;
   readonly rdevMajor: number;
   readonly rdevMinor: number;
+  readonly devMajor: number;
+  readonly devMinor: number;
 }
 
 const statx = Buffer.alloc(256);
@@ -154,6 +156,8 @@ export function statAt(dirfd: number, name = ""): Stat | undefined {
     nanoseconds: view.getUint32(120, true),
     rdevMajor: view.getUint32(128, true),
     rdevMinor: view.getUint32(132, true),
+    devMajor: view.getUint32(136, true),
+    devMinor: view.getUint32(140, true),
   };
 }
 

@@ -125,6 +125,8 @@ export const SYSCALLS = {
   sendto: [44, 206],
   set_mempolicy: [238, 237],
   setdomainname: [171, 162],
+  setfsgid: [123, 152],
+  setfsuid: [122, 151],
   setgid: [106, 144],
   setgroups: [116, 159],
   sethostname: [170, 161],

@@ -47,10 +47,30 @@ export function xattrAt(dirfd: number, file: string, name: string): Uint8Array |
 
 const small = Buffer.alloc(16);
 
+/** Whether a directory (any descriptor of it) has an attribute, whatever its value. */
+export function xattrIn(dirfd: number, name: string): boolean {
+  return sys("lgetxattr", pathAt(dirfd, "."), cName(name), null, 0) >= 0;
+}
+
 /** Whether an attribute of a directory (any descriptor of it) has exactly this short value. */
 export function xattrIs(dirfd: number, name: string, value: string): boolean {
   const n = sys("lgetxattr", pathAt(dirfd, "."), cName(name), small, small.byteLength);
   return n === value.length && small.toString("latin1", 0, n) === value;
+}
+
+/** All attributes of an open file. None where the file system has none. */
+export function xattrsOf(fd: number): Map<string, Uint8Array> {
+  const found = new Map<string, Uint8Array>();
+  const list = Buffer.alloc(XATTR_SIZE_MAX);
+  const n = sys("flistxattr", fd, list, list.byteLength);
+  if (n === -ERRNO.ENOTSUP || n === 0) return found;
+  check(n, { syscall: "flistxattr" });
+  const value = Buffer.alloc(XATTR_SIZE_MAX);
+  for (const name of list.toString("latin1", 0, n).split("\0")) {
+    const size = name === "" ? -1 : sys("fgetxattr", fd, cName(name), value, value.byteLength);
+    if (size >= 0) found.set(name, Uint8Array.prototype.slice.call(value, 0, size));
+  }
+  return found;
 }
 
 /** All attributes of a name in a directory (`.` is the directory itself). None where the file system has none. */

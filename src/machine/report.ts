@@ -8,7 +8,7 @@ import type { SyncPoint } from "../plan/step.ts";
 export const REPORT = {
   /** a: pid of the container's init. */
   pid: 1,
-  /** a: which sync point (index in SYNC_POINTS); the init waits for 8 bytes. */
+  /** a: which sync point (index in SYNC_POINTS); b: which of those of a kind. The init waits for 8 bytes. */
   sync: 2,
   /** a: errno, b: index of the row. Sent by the stub itself. */
   failure: 3,
@@ -25,10 +25,33 @@ export const REPORT = {
 export const REPORT_SIZE = 12;
 
 /** Sync points in the order of their numbers in a report. */
-export const SYNC_POINTS: readonly SyncPoint[] = ["maps", "pid", "mounts", "created", "network"];
+const SYNC_POINTS: readonly string[] = ["maps", "pid", "mounts", "created", "network", "sources", "copy-up"];
 
-/** Descriptors that the init sends, by their number in a report; of a hook that it runs, what the hook says. */
-export const DESCRIPTOR = { console: 1, seccomp: 2, createContainer: 3, startContainer: 4 } as const;
+/** The two numbers of a sync point in its report: its kind's, and which of that kind it is. */
+export function syncNumbers(point: SyncPoint): [number, number] {
+  const [kind = "", which = "0"] = point.split(" ");
+  return [SYNC_POINTS.indexOf(kind), Number(which)];
+}
+
+/** The sync point of a report. */
+export function syncPointOf(a: number, b: number): SyncPoint | undefined {
+  const kind = SYNC_POINTS[a];
+  return (kind === "copy-up" ? `${kind} ${b}` : kind) as SyncPoint | undefined;
+}
+
+/**
+ * Descriptors that the init sends, by their number in a report; of a hook that it runs, what the hook says. `tmpfs` and
+ * `covered`: a new tmpfs and what goes into it. `source` is sent by a helper.
+ */
+export const DESCRIPTOR = {
+  console: 1,
+  seccomp: 2,
+  createContainer: 3,
+  startContainer: 4,
+  tmpfs: 5,
+  covered: 6,
+  source: 7,
+} as const;
 
 /** Bytes of a report. */
 export function reportBytes(kind: number, a = 0, b = 0): Uint8Array {

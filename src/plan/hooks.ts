@@ -3,7 +3,7 @@
  * init runs itself (container-hooks.ts). Poststart and poststop are the lifecycle's (runtime/).
  */
 
-import { SYNC_POINTS } from "../machine/report.ts";
+import { syncNumbers } from "../machine/report.ts";
 import type { RuntimeConfig } from "../spec/runtime/config.ts";
 import { containerHookSteps, HOOK_PID } from "./container-hooks.ts";
 import type { PlanInput } from "./input.ts";
@@ -31,7 +31,7 @@ function pidStep(): InitStep {
     sync: "mounts",
     buffers: { [HOOK_PID]: 8 },
     rows: [
-      report("sync", SYNC_POINTS.indexOf("mounts")),
+      report("sync", ...syncNumbers("mounts")),
       row("read", [{ fd: "report" }, { at: HOOK_PID }, 8], { store: `${HOOK_PID} length`, onZero: ORPHANED }),
     ],
   };

@@ -19,6 +19,10 @@ export interface MountFact {
   readonly file: boolean;
   /** A bind mount's source is a procfs. */
   readonly procfs?: boolean;
+  /** Not everybody may reach a bind mount's source; looked up where the container has a user namespace. */
+  readonly closed?: boolean;
+  /** Type of the file system that the source of an ID-mapped mount lies in. */
+  readonly fileSystem?: string;
 }
 
 /** What there is of resctrl before the container. */

@@ -4,22 +4,18 @@
  * Not here: the root itself (root.ts), cgroup mounts (cgroup-mount.ts), reading options (mount-options.ts).
  */
 import { fail } from "../error.ts";
-import {
-  AT_FDCWD,
-  AT_RECURSIVE,
-  MOUNT_ATTR_RDONLY,
-  O_PATH,
-  OPEN_TREE_CLOEXEC,
-  OPEN_TREE_CLONE,
-} from "../kernel/constants.ts";
+import { MOUNT_ATTR_RDONLY, O_PATH } from "../kernel/constants.ts";
 import type { Mount } from "../spec/runtime/config.ts";
 import { cgroupMountRows } from "./cgroup-mount.ts";
+import { copyUpSteps } from "./copy-up.ts";
+import { refuseIdMap } from "./idmap.ts";
 import type { MountFact, PlanInput } from "./input.ts";
 import { changesAnything, type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { attributeRow, mountSlot, moveRow, newMountRows } from "./mount-rows.ts";
 import { openRow, reachRows } from "./paths.ts";
 import { row, slot } from "./rows.ts";
-import type { InitStep, Row } from "./step.ts";
+import { TAKE_HINTS, takeRow, takerOf } from "./sources.ts";
+import type { InitStep, Row, Step } from "./step.ts";
 
 /** fsconfig(2) takes strings of up to 255 bytes; what is longer goes through mount(2). */
 const FSCONFIG_MAX = 255;
@@ -35,20 +31,23 @@ export function mountSteps(
   input: PlanInput,
   cgroupPaths: Readonly<Record<string, string>>,
   warnings: string[],
-): InitStep[] {
+): Step[] {
   const mounts = input.config.mounts ?? [];
-  return mounts.map((mount, index) => {
+  return mounts.flatMap((mount, index) => {
     const fact = input.facts.mounts[index];
     if (fact === undefined) throw fail({ code: "INTERNAL", message: `mounts[${index}] was not looked up` });
     const options = parseMountOptions(mount.type, mount.options ?? []);
     refuse(mount, fact, options, `mounts[${index}]`);
+    refuseIdMap(input, mount, options, `mounts[${index}]`);
     if (options.bind && !options.remount && options.data.length > 0) {
       const names = options.data.join(", ");
       warnings.push(
         `mounts[${index}].options: a bind mount takes no options of file systems, ignored: ${names}`,
       );
     }
-    return mountStep(input, cgroupPaths, mount, fact, options, index);
+    const step = mountStep(input, cgroupPaths, mount, fact, options, index);
+    // What it covers is reached by then, and nobody has seen it yet but by its descriptor.
+    return copiesUp(mount, options) ? [step, ...copyUpSteps(input, fact.destination, index)] : [step];
   });
 }
 
@@ -84,12 +83,9 @@ function mountStep(
     return step(`change the mount at ${destination}`, [...reach, ...settle("destination", options)], HINTS);
   }
   if (options.bind) {
+    const source = { mount, fact, options, index };
     const rows = [
-      row(
-        "open_tree",
-        [AT_FDCWD, fact.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (options.recursive ? AT_RECURSIVE : 0)],
-        { store: into },
-      ),
+      ...(takerOf(input, source) === "init" ? [takeRow(source)] : []),
       ...settle(into, options),
       ...reach,
       moveRow(into, "destination"),
@@ -110,6 +106,11 @@ function mountStep(
     : [...newMountRows(type, fact.source, late, into), ...reach, moveRow(into, "destination")];
   rows.push(...settle(into, { ...options, attributes: { set: 0, clear: 0 } }));
   return step(`mount ${type} at ${destination}`, rows, HINTS);
+}
+
+/** Whether what a mount covers is copied into it; runc, too, does so for a tmpfs alone. */
+function copiesUp({ type }: Mount, { tmpcopyup, bind, remount }: MountOptions): boolean {
+  return tmpcopyup && type === "tmpfs" && !bind && !remount;
 }
 
 /** A read-only tmpfs gets what later mounts and devices need in it before it becomes read-only. */
@@ -145,9 +146,9 @@ const HINTS: Record<string, string> = {
 };
 const BIND_HINTS: Record<string, string> = {
   ...HINTS,
-  ENOENT: "the source of the bind mount must exist",
+  ...TAKE_HINTS,
   EINVAL: "a directory is bound onto a directory, a file onto a file: one of the two is of the other kind",
-  EACCES: "the source must be reachable for the root of the container's user namespace",
+  EACCES: "root of the container's user namespace may not make the destination: make it beforehand",
 };
 
 function refuse(mount: Mount, fact: MountFact, options: MountOptions, field: string): void {
@@ -160,9 +161,6 @@ function refuse(mount: Mount, fact: MountFact, options: MountOptions, field: str
   }
   const unsupported = (property: string, what: string) =>
     fail({ code: "UNSUPPORTED", field: `${field}.${property}`, message: `${what}: not supported yet` });
-  if (options.tmpcopyup) throw unsupported("options", "tmpcopyup");
-  if (options.idmap !== undefined) throw unsupported("options", "ID-mapped mounts");
-  if ((mount.uidMappings ?? []).length > 0) throw unsupported("uidMappings", "ID-mapped mounts");
   const kind = options.remount ? "remount" : /^cgroup2?$/.test(mount.type ?? "") ? "cgroup" : undefined;
   if (kind !== undefined && (options.remount || !options.bind) && options.data.length > 0) {
     throw unsupported(

@@ -41,6 +41,7 @@ import { bindRootSteps, enterRootSteps, hasMountNamespace, readonlyRootSteps } f
 import { row, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify, refuseUnknown } from "./seccomp.ts";
+import { earlySourceSteps, helperSourceSteps } from "./sources.ts";
 import { CHILD, stage0Steps } from "./stage0.ts";
 import type { InitStep, Plan, Step } from "./step.ts";
 import { sysctlSteps } from "./sysctl.ts";
@@ -78,8 +79,10 @@ export function makePlan(input: PlanInput): Plan {
     ...netDeviceSteps(input),
   );
   for (const { part } of namespaces) steps.push(...part.child);
+  if (hasMountNamespace(input)) steps.push(...earlySourceSteps(input));
   steps.push(...bindRootSteps(input));
   if (hasMountNamespace(input)) {
+    steps.push(...helperSourceSteps(input));
     steps.push(...mountSteps(input, cgroup.paths, warnings), ...deviceSteps(input));
   }
   steps.push(...makeDirectorySteps(process, facts), ...lateReadonlySteps(input), ...createHookSteps(input));

@@ -1,5 +1,5 @@
 /** A plan as text: every step with the field that it comes from, and the rows of the init. For golden tests and `plan`. */
-import type { Arg, HostAction, Plan, Row, Step } from "./step.ts";
+import type { Arg, HostAction, IdMapAction, Plan, Row, Step } from "./step.ts";
 
 function bytesText(bytes: Uint8Array): string {
   const hex = Buffer.from(bytes.subarray(0, 32)).toString("hex");
@@ -30,6 +30,10 @@ function rowText({ call, args, store, allow, onError, onZero, label }: Row): str
   return `    ${head}${call}(${args.map(argText).join(", ")})${place}${allowed}${mark("zero", onZero)}`;
 }
 
+function mapText(map: IdMapAction["map"]): string {
+  return map.map((m) => `${m.containerID} ${m.hostID} ${m.size}`).join(", ");
+}
+
 function actionText(action: HostAction): string {
   switch (action.do) {
     case "mkdir":
@@ -41,11 +45,21 @@ function actionText(action: HostAction): string {
     case "open":
       return `open ${action.path} as ${action.as}`;
     case "id-map":
-      return `${action.file} ${action.map.map((m) => `${m.containerID} ${m.hostID} ${m.size}`).join(", ")}`;
+      return `${action.file} ${mapText(action.map)}`;
     case "hooks":
       return action.hooks.map(({ path }) => path).join(", ");
     case "tell-pid":
       return "the pid";
+    case "open-init":
+      return `open ${action.file} of the init as ${action.as}`;
+    case "user-namespace":
+      return `as ${action.as}: uid_map ${mapText(action.uid)}; gid_map ${mapText(action.gid)}`;
+    case "helper":
+      return action.steps
+        .map((step) => stepText(step, true).replace("init", "helper").replaceAll("\n", "\n    "))
+        .join("\n    ");
+    case "copy-up":
+      return action.user ? "as root of the user namespace" : "as root";
     case "prlimit":
       return `prlimit ${action.resource} ${action.soft} ${action.hard}`;
     case "scheduler": {

@@ -3,7 +3,6 @@
  * pivot_root after them, then its propagation and, where asked for, read-only.
  */
 import {
-  AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
   MNT_DETACH,
@@ -28,15 +27,18 @@ import { ROOT } from "./paths.ts";
 import { row, slot } from "./rows.ts";
 import type { InitStep } from "./step.ts";
 
-/** Without `private` and `rprivate`: the root is that from the start, and the mounts below it say for themselves. */
-const PROPAGATION: Readonly<Record<string, number>> = {
-  shared: MS_SHARED,
-  slave: MS_SLAVE,
-  unbindable: MS_UNBINDABLE,
-  rshared: MS_SHARED | MS_REC,
-  rslave: MS_SLAVE | MS_REC,
-  runbindable: MS_UNBINDABLE | MS_REC,
-};
+/**
+ * What the root becomes at last. It alone: mounts below it say for themselves, and the recursive forms tell what / is
+ * made before anything is mounted. Without `slave`: the root is that of the host's from the start.
+ */
+const PROPAGATION: Readonly<Record<string, number>> = { shared: MS_SHARED, unbindable: MS_UNBINDABLE };
+
+/** `rshared` is `shared`, for the root. By default it is a slave of the host's mount, as in runc. */
+function rootPropagation({ config }: PlanInput): { own: string; recursive: boolean } {
+  const given = config.linux?.rootfsPropagation ?? "rslave";
+  const recursive = given.startsWith("r");
+  return { own: recursive ? given.slice(1) : given, recursive };
+}
 
 /**
  * Whether the container gets a new mount namespace of its own: without it nothing may be mounted. One that is joined
@@ -61,12 +63,15 @@ export function bindRootSteps(input: PlanInput): InitStep[] {
       },
     ];
   }
+  const { own, recursive } = rootPropagation(input);
+  const isolated = own === "private" && recursive;
   return [
     {
       on: "init",
       field: "linux.rootfsPropagation",
       about: "keep mounts from spreading to the host",
-      rows: [row("mount", ["none", "/", "", MS_SLAVE | MS_REC, 0])],
+      // Slaves of slaves are slaves: what is mounted on the host still comes in, unless nothing is to (rprivate).
+      rows: [row("mount", ["none", "/", "", (isolated ? MS_PRIVATE : MS_SLAVE) | MS_REC, 0])],
     },
     {
       on: "init",
@@ -77,13 +82,7 @@ export function bindRootSteps(input: PlanInput): InitStep[] {
         row("open_tree", [AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE], {
           store: ROOT,
         }),
-        row("mount_setattr", [
-          slot(ROOT),
-          "",
-          AT_EMPTY_PATH | AT_RECURSIVE,
-          { words: [0, 0, MS_PRIVATE, 0] },
-          32,
-        ]),
+        ...(own === "slave" ? [] : [attributeRow(ROOT, { set: 0, clear: 0 }, true, MS_PRIVATE)]),
         row("move_mount", [slot(ROOT), "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH]),
       ],
       hints: { EINVAL: "the root file system must not be a mount that others share as unbindable" },
@@ -155,8 +154,8 @@ export function enterRootSteps(input: PlanInput): InitStep[] {
       ),
     );
   }
-  const propagation = input.config.linux?.rootfsPropagation;
-  const flag = propagation === undefined ? undefined : PROPAGATION[propagation];
+  const propagation = rootPropagation(input).own;
+  const flag = PROPAGATION[propagation];
   if (flag !== undefined) {
     steps.push({
       on: "init",

@@ -62,11 +62,13 @@ export interface Row {
   readonly label?: string;
 }
 
+/** Where a tmpfs is filled (tmpcopyup), by the mount's index in the config: there may be several. */
+export type CopyUpPoint = `copy-up ${number}`;
 /**
  * Points at which ctr-bun acts for the init (docs/machine.md). The init waits at each, but not at `pid`: it goes on
  * while ctr-bun does what it can do only now that the container's process exists.
  */
-export type SyncPoint = "maps" | "pid" | "network" | "mounts" | "created";
+export type SyncPoint = "maps" | "pid" | "network" | "sources" | CopyUpPoint | "mounts" | "created";
 
 interface StepBase {
   /** Path of the property of config.json that asks for this: `mounts[3]`, `linux.resources.memory.limit`. */
@@ -169,6 +171,34 @@ export interface NetDeviceAction {
   /** Its name there; may be a template (`eth%d`). */
   readonly name: string;
 }
+/** Opens a file of the init's directory in /proc (`ns/mnt`), under a name for helpers; from the sync point `pid` on. */
+export interface OpenInitAction {
+  readonly do: "open-init";
+  readonly as: string;
+  readonly file: "ns/mnt" | "ns/user" | "root";
+  readonly flags: number;
+}
+/** Makes a user namespace with these maps and nobody in it, and opens it under the name `as`. */
+export interface UserNamespaceAction {
+  readonly do: "user-namespace";
+  readonly as: string;
+  readonly uid: IdMapAction["map"];
+  readonly gid: IdMapAction["map"];
+}
+/**
+ * Runs a short program of the init machine with ctr-bun's own rights while the init waits. The descriptors that it
+ * sends go on to the init, in their order.
+ */
+export interface HelperAction {
+  readonly do: "helper";
+  readonly steps: readonly InitStep[];
+}
+/** Copies a directory into a new tmpfs; the init has sent the descriptors of both. */
+export interface CopyUpAction {
+  readonly do: "copy-up";
+  /** The init is in a user namespace: files are made as its root, and it must be allowed to read what is copied. */
+  readonly user: boolean;
+}
 /** Calls `act(call, args)` of the driver of that kind and name: what only the driver knows how to do. */
 export interface DriverAction {
   readonly do: "driver";
@@ -191,6 +221,10 @@ export type HostAction =
   | SchedulerAction
   | IoPriorityAction
   | NetDeviceAction
+  | OpenInitAction
+  | UserNamespaceAction
+  | HelperAction
+  | CopyUpAction
   | DriverAction;
 
 /** What ctr-bun itself carries out: before the init starts, or while it waits at a sync point. */

@@ -1,5 +1,5 @@
 /** Carries out host steps, and remembers what they made so that it can be undone. */
-import type { ActContext, DriverRegistry } from "../driver.ts";
+import type { ActContext } from "../driver.ts";
 import { asCtrError, errorLine, fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { AT_REMOVEDIR, NSFS_MAGIC } from "../kernel/constants.ts";
@@ -9,29 +9,9 @@ import { viewOf } from "../kernel/memory.ts";
 import { printError } from "../kernel/output.ts";
 import { trySetIoPriority, trySetLimit, trySetScheduler } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
-import type { HostAction, HostStep, IdMapAction } from "../plan/step.ts";
-import type { Hook } from "../spec/runtime/config.ts";
+import type { HostAction, HostStep } from "../plan/step.ts";
 import { hostFailure } from "./failure.ts";
-
-/** What host steps work on. */
-export interface HostContext {
-  readonly registry: DriverRegistry;
-  /** Descriptors opened for the init, by name. */
-  readonly descriptors: Record<string, number>;
-  /** Directories that were made, in order. */
-  readonly made: string[];
-  /** Takes back what else was done, the last one first; called once the init is gone. */
-  readonly undo: (() => void)[];
-  /** Stage 0 of the init, once started: its maps are written. */
-  stage0: number | undefined;
-  /** The container's process, once known. */
-  pid: number | undefined;
-  /** What the init hears when it is let go on, where that is more than a word. */
-  word?: Uint8Array | undefined;
-  runHooks(name: string, hooks: readonly Hook[]): void;
-  /** Gets the time of every step, in nanoseconds (trace). */
-  readonly onTime?: ((step: HostStep, nanoseconds: number) => void) | undefined;
-}
+import { type HostContext, writeIdMap } from "./host-context.ts";
 
 /** Carries out steps in order; the error of one has its field and hint. */
 export function actAll(steps: readonly HostStep[], context: HostContext): void {
@@ -70,6 +50,18 @@ function act(action: HostAction, context: HostContext): void {
       return;
     case "id-map":
       writeIdMap(action, context.stage0 ?? 0);
+      return;
+    case "open-init":
+      context.descriptors[action.as] = open(`/proc/${context.pid ?? 0}/${action.file}`, action.flags);
+      return;
+    case "user-namespace":
+      context.descriptors[action.as] = helpers().makeUserNamespace(action, context);
+      return;
+    case "helper":
+      helpers().runHelper(action.steps, context);
+      return;
+    case "copy-up":
+      copyUp(action.user, context);
       return;
     case "hooks":
       context.runHooks(action.name, action.hooks);
@@ -118,6 +110,26 @@ function innermostPid(pid: number): string {
   return line?.[1]?.split(/\s+/).at(-1) ?? `${pid}`;
 }
 
+/** Loaded only where a plan asks for it. */
+function helpers(): typeof import("./helper.ts") {
+  return require("./helper.ts") as typeof import("./helper.ts");
+}
+
+/** The init sent the new tmpfs, and then the directory that it covers. */
+function copyUp(user: boolean, context: HostContext): void {
+  const { fillTmpfs } = require("./copy-up.ts") as typeof import("./copy-up.ts");
+  const [to, from] = context.received.splice(0);
+  if (to === undefined || from === undefined || context.pid === undefined) {
+    throw fail({ code: "INTERNAL", message: "the init sent no directories to copy" });
+  }
+  try {
+    fillTmpfs(from, to, user ? context.pid : undefined);
+  } finally {
+    close(to);
+    close(from);
+  }
+}
+
 /** Refuses what is no namespace's file; setns(2) would only say EINVAL, which has other reasons too. */
 function needNamespace(fd: number, path: string): void {
   const status = new Uint8Array(120);
@@ -128,17 +140,6 @@ function needNamespace(fd: number, path: string): void {
     message: "not the file of a namespace",
     path,
     hint: "give a path like /proc/PID/ns/net, or one that such a file is bind-mounted on",
-  });
-}
-
-/** uid_map and gid_map take the whole map in one write (user_namespaces(7)). */
-function writeIdMap({ file, map }: IdMapAction, pid: number): void {
-  const path = `/proc/${pid}/${file}`;
-  const text = map.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
-  check(tryWriteFile(path, text), {
-    syscall: "write",
-    path,
-    hint: "the mapped IDs must be ctr-bun's own, not overlap, and there may be at most 340 ranges",
   });
 }
 

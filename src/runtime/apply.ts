@@ -15,12 +15,13 @@ import { sys } from "../kernel/raw.ts";
 import { SIGKILL } from "../kernel/signal.ts";
 import { receive, socketPair } from "../kernel/socket.ts";
 import { type MachineProgram, writeProgram } from "../machine/program.ts";
-import { REPORT, REPORT_SIZE, SYNC_POINTS } from "../machine/report.ts";
+import { DESCRIPTOR, REPORT, REPORT_SIZE, syncPointOf } from "../machine/report.ts";
 import type { HostStep, InitStep, Plan, Step, SyncPoint } from "../plan/step.ts";
 import type { Hook, Hooks } from "../spec/runtime/hooks.ts";
-import { actAll, closeAll, type HostContext, madeCgroups, removeMade } from "./act.ts";
+import { actAll, closeAll, madeCgroups, removeMade } from "./act.ts";
 import { initFailure, initGone } from "./failure.ts";
 import type { HookEar } from "./hook-ear.ts";
+import type { HostContext } from "./host-context.ts";
 import { endLostChild, hasReport } from "./lost-child.ts";
 import type { StepTime } from "./trace.ts";
 
@@ -51,17 +52,20 @@ export interface ApplyRequest {
 }
 
 /** Host steps by when they are due. */
-type Due = Record<"before" | SyncPoint, HostStep[]>;
+type Due = ReadonlyMap<"before" | SyncPoint, HostStep[]>;
 
 function sort(plan: Plan): { init: InitStep[]; due: Due } {
   const init: InitStep[] = [];
-  const due: Due = { before: [], maps: [], pid: [], network: [], mounts: [], created: [] };
-  let now: keyof Due = "before";
+  let now: HostStep[] = [];
+  const due = new Map<"before" | SyncPoint, HostStep[]>([["before", now]]);
   for (const step of plan.steps) {
-    if (step.on === "host") due[now].push(step);
+    if (step.on === "host") now.push(step);
     else {
       init.push(step);
-      if (step.sync !== undefined) now = step.sync;
+      if (step.sync !== undefined) {
+        now = [];
+        due.set(step.sync, now);
+      }
     }
   }
   return { init, due };
@@ -75,7 +79,10 @@ export function applyPlan(request: ApplyRequest): number {
   const times = new Map<Step, number | undefined>();
   const context: HostContext = {
     registry: request.registry,
+    arch: request.host.arch,
+    channel: undefined,
     descriptors: {},
+    received: [],
     made: [],
     undo: [],
     stage0: undefined,
@@ -84,10 +91,11 @@ export function applyPlan(request: ApplyRequest): number {
     onTime: trace === undefined ? undefined : (step, nanoseconds) => times.set(step, nanoseconds),
   };
   try {
-    actAll(due.before, context);
+    actAll(due.get("before") ?? [], context);
     request.onMade?.(context.made);
     const { program, channel, pid } = start(request, init, context);
     context.stage0 = pid;
+    context.channel = channel;
     const pidfd = tryPidfd(pid);
     const ear = containerEar(request.hooks);
     try {
@@ -209,7 +217,7 @@ function converse(
   let early: SyncPoint | undefined;
   /** Whether this was the point that was asked for. */
   const reach = (point: SyncPoint): boolean => {
-    actAll(due[point], context);
+    actAll(due.get(point) ?? [], context);
     if (point === "created" && context.pid !== undefined) request.onCreated?.(context.pid);
     const { word = GO } = context;
     context.word = undefined;
@@ -226,20 +234,21 @@ function converse(
       throw gone(request, context);
     }
     const [kind, a, b] = [view.getUint32(0, true), view.getUint32(4, true), view.getUint32(8, true)];
-    const point = kind === REPORT.sync ? SYNC_POINTS[a] : undefined;
+    const point = kind === REPORT.sync ? syncPointOf(a, b) : undefined;
     let reached = false;
     if (kind === REPORT.pid) {
       context.pid = a;
       if (context.stage0 !== undefined) waitPid(context.stage0);
       context.stage0 = undefined;
-      actAll(due.pid, context);
+      actAll(due.get("pid") ?? [], context);
       request.onPid?.(a);
       if (early !== undefined) reached = reach(early);
     } else if (point !== undefined) {
       if (context.pid === undefined && point !== "maps") early = point;
       else reached = reach(point);
     } else if (kind === REPORT.descriptor && fd !== undefined) {
-      if (ear?.takes(a) === true) ear.begin(a, b, fd);
+      if (a === DESCRIPTOR.tmpfs || a === DESCRIPTOR.covered) context.received.push(fd);
+      else if (ear?.takes(a) === true) ear.begin(a, b, fd);
       else request.onDescriptor?.(a, fd);
     } else if (kind === REPORT.hook && ear !== undefined) throw ear.failure(a, b);
     else if (kind === REPORT.times) onTimes(data.slice(0, length));

@@ -4,23 +4,17 @@
  */
 import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
-import {
-  NS_GET_USERNS,
-  O_DIRECTORY,
-  O_NONBLOCK,
-  O_PATH,
-  O_RDONLY,
-  PROC_SUPER_MAGIC,
-  S_IFDIR,
-} from "../kernel/constants.ts";
+import { NS_GET_USERNS, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY } from "../kernel/constants.ts";
 import { ERRNO } from "../kernel/errno.ts";
 import { close, readText, statusOf, tryOpen, withFd } from "../kernel/file.ts";
-import { cString, textOf, viewOf } from "../kernel/memory.ts";
+import { cString, textOf } from "../kernel/memory.ts";
 import { getLimit } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
+import { isIdMapped } from "../plan/idmap.ts";
 import type { MountFact, PlanFacts } from "../plan/input.ts";
 import { parseMountOptions } from "../plan/mount-options.ts";
-import type { Mount, NamespaceType, RuntimeConfig } from "../spec/runtime/config.ts";
+import type { NamespaceType, RuntimeConfig } from "../spec/runtime/config.ts";
+import { fileSystemOf, isClosed, isProcfs, lookAtSource } from "./bind-source.ts";
 import { lastCapability } from "./host.ts";
 
 const RLIMIT_NOFILE = 7;
@@ -101,37 +95,14 @@ function locate(path: string, layers: readonly Layer[], field: string): Place {
   return { destination, missing: done.length - existing, inside: layerOf(done)?.index ?? -1 };
 }
 
-/** A bind mount's source: absolute, and there. */
-function lookAtSource(mount: Mount, bundle: string, field: string): { source: string; file: boolean } {
-  const given = mount.source ?? "";
-  const source = given.startsWith("/") ? given : `${bundle}/${given}`;
-  const status = statusOf(source, undefined, 0);
-  if (status === undefined) {
-    throw fail({
-      code: "NOT_FOUND",
-      field: `${field}.source`,
-      message: "the source of the bind mount does not exist",
-      syscall: "statx",
-      path: source,
-      errno: "ENOENT",
-      hint: "make it, or correct the path",
-    });
-  }
-  return { source, file: status.type !== S_IFDIR };
-}
-
-/** Whether a path lies in a procfs: f_type is the first word of struct statfs (statfs(2)). */
-function isProcfs(path: string): boolean {
-  const status = new Uint8Array(120);
-  if (sys("statfs", cString(path), status) < 0) return false;
-  return viewOf(status).getUint32(0, true) === PROC_SUPER_MAGIC;
-}
-
 /** The facts of all mounts; what each of them covers is added to `layers`. */
 function lookAtMounts(config: RuntimeConfig, bundle: string, layers: Layer[]): MountFact[] {
+  const user = (config.linux?.namespaces ?? []).some(({ type }) => type === "user");
   return (config.mounts ?? []).map((mount, index): MountFact => {
     const field = `mounts[${index}]`;
-    const { bind, remount } = parseMountOptions(mount.type, mount.options ?? []);
+    const options = parseMountOptions(mount.type, mount.options ?? []);
+    const { remount } = options;
+    const bind = options.bind && !remount;
     const place = locate(mount.destination, layers, `${field}.destination`);
     const { source, file } = bind
       ? lookAtSource(mount, bundle, field)
@@ -150,8 +121,14 @@ function lookAtMounts(config: RuntimeConfig, bundle: string, layers: Layer[]): M
       const fd = bind ? tryOpen(source, O_PATH | O_DIRECTORY) : undefined;
       layers.push({ at: place.destination, index, fd: fd !== undefined && fd < 0 ? undefined : fd });
     }
-    const procfs = bind && place.destination === "/proc" && isProcfs(source);
-    return procfs ? { ...place, source, file, procfs } : { ...place, source, file };
+    const fact = { ...place, source, file };
+    if (!bind) return fact;
+    return {
+      ...fact,
+      ...(place.destination === "/proc" && isProcfs(source) ? { procfs: true } : {}),
+      ...(user && isClosed(source) ? { closed: true } : {}),
+      ...(isIdMapped(mount, options) ? { fileSystem: fileSystemOf(source) ?? "unknown" } : {}),
+    };
   });
 }
 

@@ -74,7 +74,7 @@ const namespaces = fc.uniqueArray(
 );
 
 const OPTIONS =
-  "ro rw nosuid nodev noexec noatime relatime strictatime rro rnosuid bind rbind private rslave shared mode=755 size=64k newinstance remount tmpcopyup".split(
+  "ro rw nosuid nodev noexec noatime relatime strictatime rro rnosuid bind rbind private rslave shared mode=755 size=64k newinstance remount tmpcopyup idmap ridmap".split(
     " ",
   );
 const mount = fc.record(
@@ -223,7 +223,7 @@ function mend(config: RuntimeConfig): RuntimeConfig {
     ...(process === undefined ? {} : { process: { ...process, noNewPrivileges: true } }),
     mounts: mounts.flatMap((mount) => {
       const options = (mount.options ?? []).filter(
-        (option) => option !== "tmpcopyup" && option !== "remount",
+        (option) => option !== "remount" && !option.endsWith("idmap"),
       );
       if (/^.?proc/.test(mount.destination.replace(/[./]+/, "/")) || mount.destination.includes(".."))
         return [];
@@ -247,7 +247,7 @@ function mend(config: RuntimeConfig): RuntimeConfig {
 /** Facts that the config could have: some of every path is missing, some sources are files. */
 const input: fc.Arbitrary<PlanInput> = fc
   .record({
-    config: fc.oneof(config, config.map(mend)),
+    config: fc.oneof(config, { weight: 2, arbitrary: config.map(mend) }),
     host: fc.constantFrom(...Object.values(HOSTS)),
     missing: fc.array(fc.nat(3), { minLength: 6, maxLength: 6 }),
     files: fc.array(flag, { minLength: 6, maxLength: 6 }),
@@ -288,6 +288,7 @@ const input: fc.Arbitrary<PlanInput> = fc
         ...fact,
         missing: Math.min(missing[index] ?? 0, depth(fact.destination)),
         file: files[index] ?? false,
+        closed: !(files[index] ?? false),
       }));
       const options = { start, init, noPivot, preserveFds } as const;
       return planInput(config, { host, facts: { mounts, nofile, afterUser, hostsOwn, resctrl }, options });

@@ -30,14 +30,8 @@ const UNSUPPORTED: readonly (readonly [field: string, change: Change])[] = [
   ["linux.intelRdt", linux({ intelRdt: { closID: "box" } })],
   ["linux.mountLabel", linux({ mountLabel: "system_u:object_r:box_t:s0" })],
   ["linux.seccomp", linux({ seccomp: NOTIFY })],
-  ["mounts[0].options", mount({ destination: "/a", type: "tmpfs", options: ["tmpcopyup"] })],
-  ["mounts[0].options", mount({ destination: "/a", source: "/b", options: ["bind", "idmap"] })],
   ["mounts[0].options", mount({ destination: "/a", options: ["remount", "size=1m"] })],
   ["mounts[0].options", mount({ destination: "/a", type: "cgroup", options: ["ro", "nsdelegate"] })],
-  [
-    "mounts[0].uidMappings",
-    mount({ destination: "/a", source: "/b", options: ["bind"], uidMappings: MAPS, gidMappings: MAPS }),
-  ],
 ];
 
 const INVALID: readonly (readonly [field: string, change: Change])[] = [
@@ -79,6 +73,13 @@ const INVALID: readonly (readonly [field: string, change: Change])[] = [
     }),
   ],
   ["mounts[0].type", mount({ destination: "/a", source: "/b" })],
+  ["mounts[0].options", mount({ destination: "/a", source: "/b", options: ["bind", "idmap"] })],
+  ["mounts[0].options", mount({ destination: "/a", source: "/b", options: ["rbind", "ridmap"] })],
+  ["mounts[0].options", mount({ destination: "/a", type: "tmpfs", options: ["idmap"] })],
+  [
+    "mounts[0].uidMappings",
+    mount({ destination: "/a", type: "tmpfs", uidMappings: MAPS, gidMappings: MAPS }),
+  ],
   ["mounts[0].type", mount({ destination: "/proc", type: "tmpfs" })],
   ["mounts[0].destination", mount({ destination: "/proc/sys", type: "tmpfs" })],
   ["mounts[0].destination", mount({ destination: "/proc/self/attr", source: "/b", options: ["bind"] })],

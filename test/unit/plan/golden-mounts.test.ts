@@ -1,0 +1,52 @@
+/** Plans as text, compared with what was recorded of them: sources that a helper takes, tmpcopyup, propagation. */
+import { makePlan } from "../../../src/plan/plan.ts";
+import type { Linux, Mount } from "../../../src/spec/runtime/config.ts";
+import { goldenPlans } from "./golden.ts";
+import { type Found, planInput, smallConfig } from "./inputs.ts";
+
+const MAPS = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+const USER: Partial<Linux> = {
+  namespaces: [{ type: "mount" }, { type: "user" }],
+  uidMappings: MAPS,
+  gidMappings: MAPS,
+};
+
+function plan(mounts: Mount[], linux: Partial<Linux>, found: Found = {}) {
+  return () => makePlan(planInput(smallConfig({ mounts, linux }), { found, options: { start: "go" } }));
+}
+
+const bind = (destination: string, options: string[], more: Partial<Mount> = {}): Mount => ({
+  destination,
+  source: `/srv${destination}`,
+  options,
+  ...more,
+});
+
+goldenPlans({
+  idmap: plan(
+    [
+      bind("/mapped", ["bind", "idmap", "ro"], {
+        uidMappings: [{ containerID: 0, hostID: 1000, size: 10 }],
+        gidMappings: [{ containerID: 0, hostID: 2000, size: 10 }],
+      }),
+    ],
+    { namespaces: [{ type: "mount" }] },
+  ),
+  "idmap-user-namespace": plan(
+    [bind("/tree", ["rbind", "ridmap"]), bind("/open", ["bind"]), bind("/closed", ["bind"])],
+    USER,
+    { "/closed": { closed: true } },
+  ),
+  tmpcopyup: plan(
+    [{ destination: "/run", type: "tmpfs", source: "tmpfs", options: ["ro", "tmpcopyup", "mode=755"] }],
+    USER,
+  ),
+  "propagation-shared": plan([bind("/a", ["bind", "rshared"]), bind("/b", ["bind"])], {
+    namespaces: [{ type: "mount" }],
+    rootfsPropagation: "rshared",
+  }),
+  "propagation-rprivate": plan([bind("/a", ["bind", "rslave"])], {
+    namespaces: [{ type: "mount" }],
+    rootfsPropagation: "rprivate",
+  }),
+});
