@@ -18,6 +18,7 @@ import { grantable } from "./capabilities.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { checkDirectoryStep, enterDirectoryStep } from "./directory.ts";
+import { executeStep, lookupStep } from "./execute.ts";
 import {
   identitySteps,
   keyringStep,
@@ -30,11 +31,11 @@ import type { PlanFacts } from "./input.ts";
 import { memoryPolicySteps } from "./memory-policy.ts";
 import { ROOT } from "./paths.ts";
 import { personalitySteps } from "./personality.ts";
-import { executeStep, executingStep, lastStep, stdioStep } from "./program.ts";
+import { executingStep, lastStep, stdioStep } from "./program.ts";
 import { joinResctrlSteps } from "./resctrl.ts";
 import { row, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
-import { checkSeccomp, refuseNotify } from "./seccomp.ts";
+import { checkSeccomp, forbiddenCalls, refuseNotify } from "./seccomp.ts";
 import { CHILD, cloneStep, firstStep, joinCgroup, procFileStep } from "./stage0.ts";
 import type { InitStep, Plan, ResctrlGroup, Step } from "./step.ts";
 
@@ -126,6 +127,7 @@ export function makeExecPlan(input: ExecInput): Plan {
           .compile(input.seccomp, input.host.arch, input.host.kernelVersion);
   if (seccomp !== undefined) refuseNotify(seccomp);
   const late = process.noNewPrivileges === true;
+  const looks = seccomp === undefined || forbiddenCalls(input, seccomp, [lookupStep(process)]).length === 0;
   const after: InitStep[] = [
     ...identitySteps(process, grantable(input.host, facts.lastCapability, user), warnings, input.keepGroups),
     checkDirectoryStep(process),
@@ -137,7 +139,7 @@ export function makeExecPlan(input: ExecInput): Plan {
     lastStep(process, input.preserveFds),
     executingStep(),
     ...(seccomp !== undefined && late ? [seccompStep(seccomp)] : []),
-    executeStep(process),
+    executeStep(process, looks),
   ];
   if (seccomp !== undefined && !late) {
     checkSeccomp(input, seccomp, [...after, ...end]);

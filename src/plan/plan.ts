@@ -12,6 +12,7 @@ import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
 import { checkDirectoryStep, enterDirectoryStep, makeDirectorySteps } from "./directory.ts";
+import { executeStep, lookupStep } from "./execute.ts";
 import { createHookSteps, startHookSteps } from "./hooks.ts";
 import {
   identitySteps,
@@ -27,15 +28,7 @@ import { memoryPolicySteps } from "./memory-policy.ts";
 import { lateReadonlySteps, mountSteps } from "./mounts.ts";
 import { netDeviceSteps } from "./net-devices.ts";
 import { personalitySteps } from "./personality.ts";
-import {
-  executeStep,
-  executingStep,
-  initStep,
-  lastStep,
-  lookupStep,
-  stdioStep,
-  waitForStartStep,
-} from "./program.ts";
+import { executingStep, initStep, lastStep, stdioStep, waitForStartStep } from "./program.ts";
 import { resctrlPart } from "./resctrl.ts";
 import { bindRootSteps, enterRootSteps, hasMountNamespace, readonlyRootSteps } from "./root.ts";
 import { row, syncStep } from "./rows.ts";
@@ -104,8 +97,11 @@ export function makePlan(input: PlanInput): Plan {
     ...noNewPrivilegesSteps(process),
   ];
   const created = syncStep("created", "process", "wait until ctr-bun has everything in place");
-  const end = endSteps(input, process, { limits: limits.last, hooks, seccomp: late ? seccomp : undefined });
-  const lookup = options.start === "wait" ? [lookupStep(process)] : [];
+  // Profiles older than faccessat2 forbid it: then only execve can tell whether the program is there.
+  const looks = seccomp === undefined || forbiddenCalls(input, seccomp, [lookupStep(process)]).length === 0;
+  const lateSeccomp = late ? seccomp : undefined;
+  const end = endSteps(input, process, { limits: limits.last, hooks, seccomp: lateSeccomp, looks });
+  const lookup = options.start === "wait" && (late || looks) ? [lookupStep(process)] : [];
   if (seccomp !== undefined && late && hooks.length > 0) {
     const under = end.slice(end.findIndex(({ field }) => field === "linux.seccomp") + 1);
     checkSeccomp(input, seccomp, under, "startContainer hooks run under the filter: allow these calls");
@@ -113,8 +109,6 @@ export function makePlan(input: PlanInput): Plan {
   if (seccomp !== undefined && !late) {
     checkSeccomp(input, seccomp, [...after, created, ...end]);
     steps.push(seccompStep(seccomp));
-    // Profiles older than faccessat2 forbid it: then only execve can tell whether the program is there.
-    if (forbiddenCalls(input, seccomp, lookup).length > 0) lookup.pop();
   }
   steps.push(...after, ...lookup, created);
   steps.push(...limits.host, ...schedulingSteps(process), ...end);
@@ -133,9 +127,11 @@ interface End {
   readonly limits: readonly InitStep[];
   readonly hooks: readonly InitStep[];
   readonly seccomp: SeccompProgram | undefined;
+  readonly looks: boolean;
 }
 
-function endSteps({ options }: PlanInput, process: Process, { limits, hooks, seccomp }: End): InitStep[] {
+function endSteps({ options }: PlanInput, process: Process, end: End): InitStep[] {
+  const { limits, hooks, seccomp, looks } = end;
   const filter = seccomp === undefined ? [] : [seccompStep(seccomp)];
   // A startContainer hook is a file of the container's root: it gets no further than the program itself.
   const [first, last] = hooks.length > 0 ? [filter, []] : [[], filter];
@@ -148,7 +144,7 @@ function endSteps({ options }: PlanInput, process: Process, { limits, hooks, sec
     lastStep(process, options.preserveFds),
     executingStep(),
     ...last,
-    executeStep(process),
+    executeStep(process, looks),
   ];
 }
 

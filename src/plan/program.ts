@@ -1,11 +1,9 @@
 /**
- * The end of the init: the program is looked up, started by a word of `start` where that is asked for, and executed.
- * With --init the machine stays PID 1 and the program is its child. Pure.
+ * The end of the init: it waits for a word of `start` where that is asked for, and says that the program is next.
+ * With --init the machine stays PID 1 and the program is its child. Pure. Not here: executing it (execute.ts).
  */
 import {
-  AT_EACCESS,
   AT_EMPTY_PATH,
-  AT_FDCWD,
   CLD_EXITED,
   F_SETFD,
   O_CLOEXEC,
@@ -15,64 +13,23 @@ import {
   STATX_BASIC_STATS,
   TIOCSPGRP,
 } from "../kernel/constants.ts";
-import { ERRNO } from "../kernel/errno.ts";
 import type { Process } from "../spec/runtime/config.ts";
 import { jump, report, row, slot } from "./rows.ts";
 import type { InitStep, Row } from "./step.ts";
 
-const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const WORD = 0xffffffff;
 const P_ALL = 0;
 const WNOHANG_WEXITED = 5;
 
-/** A negative errno as a test compares it: the low 32 bits. */
-function minus(errno: number): number {
-  return 0x100000000 - errno;
-}
-
-/** Files that execvp(3) would try, in order. */
-export function candidates(process: Process): string[] {
-  const program = process.args[0] ?? "";
-  if (program.includes("/")) return [program];
-  const path = process.env?.findLast((entry) => entry.startsWith("PATH="))?.slice(5) ?? DEFAULT_PATH;
-  return path.split(":").map((directory) => `${directory === "" ? "." : directory}/${program}`);
-}
-
-/** Looks the program up as the user that it will run as, so that `create` already says when it is not there. */
-export function lookupStep(process: Process): InitStep {
-  const files = candidates(process);
-  const rows: Row[] = files.flatMap((file, index) => [
-    row("faccessat2", [AT_FDCWD, file, 1, AT_EACCESS], {
-      store: "lookup",
-      allow: "any",
-      onZero: "found",
-      label: `lookup ${index}`,
-    }),
-    row("test", [slot("lookup"), WORD, minus(ERRNO.EACCES)], { store: `lookup.denied ${index}` }),
-  ]);
-  files.forEach((_, index) => {
-    rows.push(row("test", [slot(`lookup.denied ${index}`), 1, 0], { onZero: "lookup.eacces" }));
-  });
-  rows.push(
-    row("fail", [-ERRNO.ENOENT, { label: "lookup 0" }]),
-    row("fail", [-ERRNO.EACCES, { label: "lookup 0" }], { label: "lookup.eacces" }),
-    row("getpid", [], { label: "found" }),
-  );
-  return {
-    on: "init",
-    field: "process.args[0]",
-    about: `look up ${process.args[0]}`,
-    path: process.args[0] ?? "",
-    rows,
-  };
-}
+/** What the step is about: failures behind it are told to `start`. */
+export const WAIT_FOR_START = "wait for start";
 
 /** Waits on the start socket; the connection takes the report channel's place. */
 export function waitForStartStep(): InitStep {
   return {
     on: "init",
     field: "process",
-    about: "wait for start",
+    about: WAIT_FOR_START,
     rows: [
       row("accept4", [{ fd: "start" }, 0, 0, SOCK_CLOEXEC], { store: "connection" }),
       row("dup3", [slot("connection"), { fd: "report" }, O_CLOEXEC]),
@@ -101,51 +58,6 @@ export function executingStep(): InitStep {
     field: "process.args",
     about: "say that the program is next",
     rows: [report("executing")],
-  };
-}
-
-/** Of variables that are given twice, the last one counts (as in runc): getenv(3) would find the first. */
-function environment(entries: readonly string[]): string[] {
-  const byName = new Map<string, string>();
-  for (const entry of entries) byName.set(entry.split("=", 1)[0] ?? "", entry);
-  return [...byName.values()];
-}
-
-/** execve of the candidates in turn: EACCES is remembered and wins over ENOENT, everything else ends the search. */
-export function executeStep(process: Process): InitStep {
-  const files = candidates(process);
-  const argv = { words: [...process.args, 0] };
-  const envp = { words: [...environment(process.env ?? []), 0] };
-  const rows: Row[] = [];
-  files.forEach((file, index) => {
-    const next = `execute ${index + 1}`;
-    rows.push(
-      row("execve", [file, argv, envp], { store: "execute", allow: "any", label: `execute ${index}` }),
-      row("test", [slot("execute"), WORD, minus(ERRNO.ENOENT)], { onZero: next }),
-      row("test", [slot("execute"), WORD, minus(ERRNO.ENOTDIR)], { onZero: next }),
-      row("test", [slot("execute"), WORD, minus(ERRNO.EACCES)], { onZero: `denied ${index}` }),
-      row("fail", [slot("execute"), { label: `execute ${index}` }]),
-      row("test", [1, 1, 0], { store: "execute.denied", label: `denied ${index}` }),
-    );
-  });
-  rows.push(
-    row("test", [slot("execute.denied"), 1, 0], {
-      onZero: "execute.enoent",
-      label: `execute ${files.length}`,
-    }),
-    row("fail", [-ERRNO.EACCES, { label: "execute 0" }]),
-    row("fail", [-ERRNO.ENOENT, { label: "execute 0" }], { label: "execute.enoent" }),
-  );
-  return {
-    on: "init",
-    field: "process.args[0]",
-    about: `execute ${process.args[0]}`,
-    path: process.args[0] ?? "",
-    rows,
-    hints: {
-      ENOEXEC: "the file is neither an executable of this architecture nor a script with a #! line",
-      E2BIG: "process.args and process.env together are too long",
-    },
   };
 }
 

@@ -39,7 +39,7 @@ export interface ApplyRequest {
   /** The container's process exists; it goes on meanwhile. */
   onPid?(pid: number): void;
   /** Everything is made and the program has not started: state.json says created. */
-  onCreated?(pid: number): void;
+  onCreated?(pid: number, program: MachineProgram, steps: readonly InitStep[]): void;
   /** A descriptor that the init sent: 1 the terminal's other side, 2 the seccomp listener (report.ts). */
   onDescriptor?(which: number, fd: number): void;
   runHooks?(name: string, hooks: readonly Hook[], pid: number): void;
@@ -218,7 +218,7 @@ function converse(
   /** Whether this was the point that was asked for. */
   const reach = (point: SyncPoint): boolean => {
     actAll(due.get(point) ?? [], context);
-    if (point === "created" && context.pid !== undefined) request.onCreated?.(context.pid);
+    if (point === "created" && context.pid !== undefined) request.onCreated?.(context.pid, program, init);
     const { word = GO } = context;
     context.word = undefined;
     sys("write", channel, word, word.byteLength);

@@ -12,6 +12,7 @@ import { connectConsoleSocket, noConsole, takeDescriptor } from "./console.ts";
 import { missingCgroups, noteCreating } from "./creating.ts";
 import { runPoststop } from "./delete.ts";
 import { runHooks } from "./hooks.ts";
+import { lateSteps } from "./late-calls.ts";
 import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
 import { type ContainerRequest, prepare } from "./prepare.ts";
 import { type ContainerRecord, claimID, processStat, removeState, writeRecord } from "./state.ts";
@@ -78,7 +79,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
       onDescriptor: takeDescriptor(consoleSocket, (fd) => {
         master = fd;
       }),
-      onCreated(pid) {
+      onCreated(pid, program, steps) {
         record = {
           version: 1,
           id,
@@ -92,6 +93,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
           ...(plan.resctrl === undefined ? {} : { resctrl: plan.resctrl }),
           config,
           noNewKeyring: request.noNewKeyring ?? false,
+          ...(until === "created" ? { late: lateSteps(program, steps) } : {}),
         };
         writeRecord(root, record);
         if (request.pidFile !== undefined) writePidFile(request.pidFile, pid);

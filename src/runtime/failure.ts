@@ -5,11 +5,25 @@
 import { type CtrError, fail } from "../error.ts";
 import { errnoName, errnoText } from "../kernel/errno.ts";
 import type { MachineProgram } from "../machine/program.ts";
+import { BLIND, PROGRAM_FIELD } from "../plan/execute.ts";
 import type { HostStep, InitStep, Row } from "../plan/step.ts";
 
 /** Exit codes that shells and Docker use for a program that cannot be run. */
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
+
+/** A call that failed, and what it was made for. */
+export interface FailedCall {
+  readonly step: Pick<InitStep, "field" | "about" | "path" | "hints">;
+  readonly call: string;
+  /** The file that it was about, where the call names one. */
+  readonly file: string | undefined;
+}
+
+/** Of a row, what an error tells. */
+export function callOfRow(step: InitStep, row: Row): FailedCall {
+  return { step, call: row.call, file: row.args.find((arg) => typeof arg === "string") };
+}
 
 /** The error of a failure report. `row` is the index that the stub sent. */
 export function initFailure(
@@ -20,70 +34,63 @@ export function initFailure(
 ): CtrError {
   const step = steps[program.stepOfRow[row] ?? -1];
   const failed = program.rows[row];
+  if (step === undefined || failed === undefined) return unknownRow(errno, row);
+  return callFailure(callOfRow(step, failed), errno);
+}
+
+/** The stub told of a row that is not there. */
+export function unknownRow(errno: number, row: number): CtrError {
+  const message = `the init failed in row ${row}, which it does not have`;
+  return fail({ code: "INTERNAL", message, errno: errnoName(errno) });
+}
+
+/** The error of a call that failed. */
+export function callFailure(failed: FailedCall, errno: number): CtrError {
+  const { step, call, file } = failed;
   const name = errnoName(errno);
-  if (step === undefined || failed === undefined) {
-    return fail({
-      code: "INTERNAL",
-      message: `the init failed in row ${row}, which it does not have`,
-      errno: name,
-    });
-  }
-  if (step.field === "process.args[0]" && PROGRAM_CALLS.has(failed.call))
-    return programFailure(step, failed, errno);
+  if (step.field === PROGRAM_FIELD && file !== undefined) return programFailure(failed, file, errno);
   return fail({
     code: step.field.startsWith("hooks.") ? "HOOK" : "INIT",
     message: `cannot ${step.about}: ${errnoText(errno)}`,
     field: step.field,
     step: step.about,
-    syscall: failed.call,
+    syscall: call,
     path: step.path,
     errno: name,
     hint: step.hints?.[name],
   });
 }
 
-const PROGRAM_CALLS = new Set(["execve", "faccessat2"]);
-
-/** As runc words it: Docker makes 127 and 126 of these texts. */
-function programFailure(step: InitStep, row: Row, errno: number): CtrError {
+/**
+ * As runc words it: Docker and Podman make the exit codes 127 and 126 of these texts. What faccessat2 says is about the
+ * file; what only execve says is about what is in it.
+ */
+function programFailure({ step, call }: FailedCall, file: string, errno: number): CtrError {
   const program = step.path ?? "";
   const name = errnoName(errno);
-  const details = { field: step.field, step: step.about, syscall: row.call, path: program, errno: name };
-  if (name === "ENOENT" && !program.includes("/")) {
-    return fail({
-      ...details,
-      code: "PROGRAM_NOT_FOUND",
-      message: `exec: ${JSON.stringify(program)}: executable file not found in $PATH`,
-      hint: "install it in the image, or give its path",
-      exitCode: NOT_FOUND,
-    });
-  }
-  const found = name !== "ENOENT" && name !== "ENOTDIR";
+  const isMissing = name === "ENOENT" || name === "ENOTDIR";
+  const isAbsent = name === "ENOENT" && (call !== "execve" || step.about.startsWith(BLIND));
+  const isSearched = isAbsent && !program.includes("/");
+  const quoted = `exec: ${JSON.stringify(program)}:`;
+  const text = errnoText(errno);
+  const message = isSearched
+    ? `${quoted} executable file not found in $PATH`
+    : name === "EACCES"
+      ? `${quoted} ${text}`
+      : call === "execve" && name !== "ENOTDIR"
+        ? `exec ${file}: ${text}`
+        : `${quoted} stat ${file}: ${text}`;
   return fail({
-    ...details,
-    code: found ? "PROGRAM_NOT_EXECUTABLE" : "PROGRAM_NOT_FOUND",
-    message: `exec: ${JSON.stringify(program)}: ${found ? "" : `stat ${program}: `}${errnoText(errno)}`,
-    hint:
-      step.hints?.[name] ??
-      (name === "EACCES"
-        ? "it must be a file with the executable bit, and for the user to execute"
-        : name === "ENOENT"
-          ? "no such file in the root file system; for a script or dynamic program, also its interpreter"
-          : undefined),
-    exitCode: found ? NOT_EXECUTABLE : NOT_FOUND,
+    code: isMissing ? "PROGRAM_NOT_FOUND" : "PROGRAM_NOT_EXECUTABLE",
+    message,
+    field: step.field,
+    step: step.about,
+    syscall: call,
+    path: isSearched ? program : file,
+    errno: name,
+    hint: isSearched ? "install it in the image, or give its path" : step.hints?.[name],
+    exitCode: isMissing ? NOT_FOUND : NOT_EXECUTABLE,
   });
-}
-
-/**
- * The error of a failure that `start` hears of: the program's rows are not at hand, and what can fail after the word
- * to start is the execution of the program.
- */
-export function startFailure(errno: number, program: string): CtrError {
-  return programFailure(
-    { on: "init", field: "process.args[0]", about: `execute ${program}`, path: program, rows: [] },
-    { call: "execve", args: [] },
-    errno,
-  );
 }
 
 /** The error of a host step: what the call said, with the step's field and hint added. */

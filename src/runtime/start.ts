@@ -8,8 +8,8 @@ import { receive, tryConnectUnix } from "../kernel/socket.ts";
 import { REPORT, REPORT_SIZE } from "../machine/report.ts";
 import type { Hooks } from "../spec/runtime/hooks.ts";
 import { killInit } from "./delete.ts";
-import { startFailure } from "./failure.ts";
 import type { HookEar } from "./hook-ear.ts";
+import { lateFailure } from "./late-calls.ts";
 import { runPoststart } from "./poststart.ts";
 import {
   type ContainerRecord,
@@ -52,13 +52,19 @@ function wrongState(id: string, status: ContainerStatus): Error {
   return fail({ code: "WRONG_STATE", message, hint });
 }
 
+/** As the init reports it: the errno, and the row of its program. */
+interface Failure {
+  readonly errno: number;
+  readonly row: number;
+}
+
 function listen(connection: number, record: ContainerRecord): void {
   const { config } = record;
   const data = new Uint8Array(REPORT_SIZE);
   const view = viewOf(data);
   const ear = (config.hooks?.startContainer ?? []).length > 0 ? startEar(config.hooks) : undefined;
   let executing = false;
-  let notRun: number | undefined;
+  let notRun: Failure | undefined;
   try {
     for (;;) {
       ear?.wait(connection);
@@ -72,11 +78,12 @@ function listen(connection: number, record: ContainerRecord): void {
         else ear.begin(a, b, fd);
       } else if (kind === REPORT.hook && ear !== undefined) {
         killInit(record);
-        throw notRun === undefined ? ear.failure(a, b) : ear.notRun(notRun);
+        throw notRun === undefined ? ear.failure(a, b) : ear.notRun(notRun.errno);
       } else if (kind === REPORT.failure) {
         // That of a hook's process, where the init's own report of the hook follows.
-        if (ear !== undefined && !executing && notRun === undefined) notRun = a;
-        else throw failed(record, a);
+        const failure = { errno: a, row: b };
+        if (ear !== undefined && !executing && notRun === undefined) notRun = failure;
+        else throw failed(record, failure);
       }
     }
   } finally {
@@ -85,9 +92,9 @@ function listen(connection: number, record: ContainerRecord): void {
 }
 
 /** The init says it and ends: the container has stopped when the error is told. */
-function failed(record: ContainerRecord, errno: number): Error {
+function failed(record: ContainerRecord, { errno, row }: Failure): Error {
   killInit(record);
-  return startFailure(errno, record.config.process?.args[0] ?? "");
+  return lateFailure(record.late ?? [], errno, row);
 }
 
 /** Loaded only where the container has such hooks. */

@@ -22,6 +22,7 @@ import {
 import type { ResctrlGroup } from "../plan/step.ts";
 import { readJson, writeJson } from "../spec/json.ts";
 import type { RuntimeConfig } from "../spec/runtime/config.ts";
+import type { LateStep } from "./late-calls.ts";
 
 /** Default state roots. */
 export const OCI_ROOT = "/run/ctr-bun/oci";
@@ -46,6 +47,8 @@ export interface ContainerRecord {
   readonly config: RuntimeConfig;
   /** The container stays in the caller's session keyring, and so does what is run in it. */
   readonly noNewKeyring: boolean;
+  /** What its init has yet to do when it is started, of a container that was created. */
+  readonly late?: readonly LateStep[];
 }
 
 export type ContainerStatus = "creating" | "created" | "running" | "paused" | "stopped";

@@ -20,7 +20,7 @@ import { HOSTS, initSteps, planFacts, planInput } from "./inputs.ts";
 /** Every row that may fail in any way, by the property of its step and its call: what is lost then is a comfort. */
 const MAY_FAIL_ANYHOW: Readonly<Record<string, string>> = {
   "linux.devices faccessat2": "whether the kernel has /proc/kcore: without it there is no link",
-  "process.args[0] faccessat2": "whether the program is there: the rows behind it tell",
+  "process.args[0] faccessat2": "whether a file is there: the rows behind it tell",
   "process.args[0] execve": "the rows behind it tell, or try the next directory of PATH",
   "process kill": "--init forwards a signal: the program may be gone",
   "process waitid": "--init reaps: nothing may be left",
@@ -41,6 +41,8 @@ const NAMED: readonly (readonly [field: RegExp, errnos: readonly string[]])[] = 
   [/^process\.cwd$/, ["EACCES", "EEXIST"]],
   // A signal while a hook is waited for.
   [/^hooks\.(createContainer|startContainer)\[\d+\]$/, ["EINTR"]],
+  // What is no directory is what is looked for.
+  [/^process\.args\[0\]$/, ["ENOTDIR"]],
   // Files and directories that are there already: opened, or checked, in the next row.
   [/^(linux\.devices|mounts|process\.terminal)/, ["EEXIST", "ENOENT", "EPERM"]],
 ];

@@ -1,10 +1,11 @@
 /** Parts of plans that are functions of little: where a program is looked for, capabilities, ways to a path. */
 import { describe, expect, test } from "bun:test";
 import { O_DIRECTORY, O_PATH, RESOLVE_NO_SYMLINKS, S_IFREG } from "../../../src/kernel/constants.ts";
+import { candidates } from "../../../src/plan/execute.ts";
 import { rlimitSteps } from "../../../src/plan/identity.ts";
 import { baseOf, parentOf, reachRows } from "../../../src/plan/paths.ts";
 import { makePlan } from "../../../src/plan/plan.ts";
-import { candidates, stdioStep } from "../../../src/plan/program.ts";
+import { stdioStep } from "../../../src/plan/program.ts";
 import type { Row } from "../../../src/plan/step.ts";
 import type { Process } from "../../../src/spec/runtime/config.ts";
 import { calls, initSteps, planInput, smallConfig, stepsOf } from "./inputs.ts";
