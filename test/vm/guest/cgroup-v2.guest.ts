@@ -5,7 +5,9 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { cgroupV2Driver as driver } from "../../../drivers/cgroup-v2/driver.ts";
 import type { CgroupPart, Host } from "../../../src/driver.ts";
+import { POLLIN } from "../../../src/kernel/constants.ts";
 import { close } from "../../../src/kernel/file.ts";
+import { poll } from "../../../src/kernel/poll.ts";
 import { probeCgroups } from "../../../src/runtime/host-cgroup.ts";
 import type { LinuxResources } from "../../../src/spec/runtime/resources.ts";
 import { apply, unified } from "../../unit/cgroup/fixtures.ts";
@@ -111,6 +113,65 @@ describe.skipIf(!runs)("cgroup v2", () => {
     driver.update(part.paths, { cpu: { idle: 0, shares: 2048 }, pids: { limit: -1 } });
     expect(read(part, "cpu.weight")).toBe("174");
     expect(read(part, "pids.max")).toBe("max");
+  });
+
+  test("counts swap out of memory and swap together, before and after memory changes", () => {
+    const part = create({ memory: { limit: 64 << 20, swap: 128 << 20 } });
+    for (const [limit, swap] of [
+      [256, 512],
+      [16, 24],
+      [100, 100],
+    ] as const) {
+      driver.update(part.paths, { memory: { limit: limit << 20, swap: swap << 20 } });
+      expect(read(part, "memory.max")).toBe(String(limit << 20));
+      expect(read(part, "memory.swap.max")).toBe(String((swap - limit) << 20));
+    }
+    driver.update(part.paths, { memory: { limit: -1, swap: -1 } });
+    expect([read(part, "memory.max"), read(part, "memory.swap.max")]).toEqual(["max", "max"]);
+    expect(() => driver.update(part.paths, { memory: { limit: 64 << 20, swap: 32 << 20 } })).toThrow(
+      "less than memory.limit",
+    );
+    expect(read(part, "memory.max")).toBe("max");
+  });
+
+  test("puts everything back where the kernel refuses a part of an update", () => {
+    const part = create({ cpu: { shares: 512, quota: 20_000, period: 50_000 }, memory: { limit: 64 << 20 } });
+    const files = [
+      "cpu.weight",
+      "cpu.max",
+      "cpu.max.burst",
+      "cpu.idle",
+      "cpuset.cpus",
+      "memory.max",
+      "pids.max",
+    ];
+    const before = files.map((file) => read(part, file));
+    const cpu = { shares: 300, quota: 30_000, period: 100_000, burst: 10_000, idle: 1 };
+    const attempt = (more: LinuxResources) => () =>
+      driver.update(part.paths, { cpu, pids: { limit: 5 }, memory: { limit: 1 << 30 }, ...more });
+    expect(attempt({ cpu: { ...cpu, cpus: "4095" } })).toThrow("cpuset.cpus");
+    expect(attempt({ unified: { "memory.high": "nonsense" } })).toThrow("memory.high");
+    expect(files.map((file) => read(part, file))).toEqual(before);
+  });
+
+  test("tells of processes that are killed for memory", async () => {
+    const part = create({ memory: { limit: 16 << 20, swap: 16 << 20 } });
+    const watch = driver.watchOom(part.paths);
+    if (watch === undefined) throw new Error("nothing watches");
+    expect(poll([{ fd: watch.fd, events: POLLIN }], 0)).toEqual([0]);
+    const child = run(part, "head -c 200000000 /dev/zero | tail -c 200000000");
+    child.stdout.cancel();
+    expect(poll([{ fd: watch.fd, events: POLLIN }], 60_000)).toEqual([POLLIN]);
+    await child.exited;
+    let count = 0;
+    await until(() => {
+      count += watch.take() ?? 0;
+      return count > 0;
+    });
+    expect(count).toBe(driver.oomKills(part.paths));
+    driver.remove(part.paths);
+    expect(watch.take()).toBeUndefined();
+    watch.close();
   });
 
   test("refuses a limit below what is used when it is told to check", async () => {
