@@ -5,6 +5,7 @@
 import type { CgroupPart, NamespacePart, SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
 import type { LinuxResources, NamespaceType, Process } from "../spec/runtime/config.ts";
+import { meansNoProcess } from "../spec/version.ts";
 import { affinitySteps, wholeCpusetSteps } from "./affinity.ts";
 import { readAnnotations, type Wishes } from "./annotations.ts";
 import { grantable } from "./capabilities.ts";
@@ -167,6 +168,13 @@ const NO_CGROUP: CgroupPart = {
   warnings: [],
 };
 
+/** Without a pids limit of 0 that the document's version does not mean as one. */
+function resourcesOf({ ociVersion, linux }: PlanInput["config"]): LinuxResources | undefined {
+  const resources = linux?.resources;
+  if (resources?.pids?.limit !== 0 || meansNoProcess(ociVersion)) return resources;
+  return { ...resources, pids: undefined };
+}
+
 function cgroupPart({ config, host, registry, options }: PlanInput): CgroupPart {
   if (options.noCgroup === true) return withoutCgroup(config.linux?.resources);
   if (host.cgroup.mode === "none") {
@@ -180,7 +188,7 @@ function cgroupPart({ config, host, registry, options }: PlanInput): CgroupPart 
     {
       id: options.id,
       cgroupsPath: config.linux?.cgroupsPath,
-      resources: config.linux?.resources,
+      resources: resourcesOf(config),
       ownNamespace: (config.linux?.namespaces ?? []).some(({ type }) => type === "cgroup"),
     },
     host,

@@ -6,6 +6,7 @@ import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import type { LinuxIntelRdt } from "../spec/runtime/config.ts";
 import type { LinuxResources } from "../spec/runtime/resources.ts";
+import { meansNoProcess } from "../spec/version.ts";
 import { type ContainerRecord, needRecord, statusOfRecord, writeRecord } from "./state.ts";
 
 export interface UpdateRequest {
@@ -64,17 +65,11 @@ function askedFor(
     ...rest,
     memory: unlimited ? { ...limits, swap: -1 } : limits,
     cpu: cpu === undefined ? undefined : withoutZeros(cpu, times),
-    pids: pids?.limit === 0 && !knowsNoPids(config.ociVersion) ? undefined : pids,
+    pids: pids?.limit === 0 && !meansNoProcess(config.ociVersion) ? undefined : pids,
     blockIO: blockIO === undefined ? undefined : withoutZeros(blockIO, ["weight", "leafWeight"]),
   });
   const changed = devices !== undefined && !isSame(devices, config.linux?.resources?.devices);
   return { asked, ignored: changed ? ["linux.resources.devices is ignored: update changes no devices"] : [] };
-}
-
-/** Whether a limit of 0 means no process at all, which is so since runtime-spec 1.3; before, it was left out. */
-function knowsNoPids(version: string): boolean {
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  return major > 1 || minor >= 3;
 }
 
 function isSame(one: unknown, other: unknown): boolean {

@@ -21,6 +21,15 @@ function isPlainNumber(part: string | undefined): boolean {
 const full = () =>
   /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
 
+/**
+ * Whether a document of that version means a pids limit of 0 as one: runtime-spec 1.3 says so. Before, 0 was Go's way of
+ * leaving it out, and is what Podman before 5.5 writes for "no limit"; runc and crun of that time set nothing then.
+ */
+export function meansNoProcess(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 1 || minor >= 3;
+}
+
 /** Any SemVer 2.0.0 version: what a state or a features document may state. */
 export const SpecVersion = v.pipe(
   v.string(),
