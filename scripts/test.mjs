@@ -2,7 +2,7 @@
 // Usage: npm test [-- [GROUP...] [--filter REGEX]]
 
 import { parseArgs } from "node:util";
-import { testPackages, unpackedTools } from "./lib/packages.mjs";
+import { testPackages, testTools } from "./lib/packages.mjs";
 import { handOver, installModules, installPackages, main, requireHost, unpackTools } from "./lib/setup.mjs";
 
 main(() => {
@@ -12,7 +12,7 @@ main(() => {
   const onlyUnit = positionals.length > 0 && positionals.every((group) => group === "unit");
   if (!onlyUnit) requireHost("npm test");
   installPackages(testPackages);
-  unpackTools(unpackedTools);
+  unpackTools(testTools);
   const bun = installModules();
   const seconds = (performance.now() - started) / 1000;
   handOver(bun, "scripts/test.ts", process.argv.slice(2), { CTR_BUN_SETUP_SECONDS: seconds.toFixed(1) });

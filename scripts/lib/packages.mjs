@@ -15,18 +15,31 @@ export const testPackages = [
   "binutils", // the init's stub is assembled again and compared
   "binutils-aarch64-linux-gnu",
   "busybox-static", // the smallest root file system
+  "catatonit", // podman's --init
   "cpio", // initramfs of the virtual machine
   "crun", // peers to compare with
   "gcc", // small C programs that a test runs inside
+  "iptables", // what dockerd, unpacked below, needs of the host
   "libc6-dev",
+  "libdevmapper1.02.1",
   "libseccomp-dev", // its filters are compared with ours
   "podman", // an engine that uses ctr-bun as its runtime
   "qemu-system-x86", // the virtual machine with pure cgroup v2
   "qemu-user", // the aarch64 stub
   "runc",
   "strace",
+  "tini", // docker's --init
   "zstd",
 ];
 
-/** Unpacked below build/tools instead of installed: its package would set up a service. */
-export const unpackedTools = ["docker-registry"];
+/**
+ * Unpacked below build/tools instead of installed, since their packages would set up services: where the host has no
+ * such file. What is in /etc of these is not used.
+ */
+const registry = { package: "docker-registry", file: "usr/bin/docker-registry" };
+export const demoTools = [registry];
+export const testTools = [
+  registry,
+  { package: "containerd", file: "usr/bin/containerd" }, // engines that use ctr-bun as their runtime
+  { package: "docker.io", file: "usr/sbin/dockerd" },
+];

@@ -96,18 +96,18 @@ export function installPackages(names) {
   if (still.length > 0) throw new SetupError(`apt-get did not install ${still.join(" ")}`);
 }
 
-/** Unpacks the package of each tool that the host lacks below build/tools, without installing it. */
-export function unpackTools(names) {
-  const tools = join(root, "build/tools");
-  for (const name of names) {
-    if (onPath(name) || existsSync(join(tools, "usr/bin", name))) continue;
+/** Unpacks the package of each tool whose file the host lacks below build/tools, without installing it. */
+export function unpackTools(tools) {
+  const out = join(root, "build/tools");
+  for (const { package: name, file } of tools) {
+    if (existsSync(join("/", file)) || existsSync(join(out, file))) continue;
     console.log(`unpacking ${name} into build/tools`);
-    mkdirSync(tools, { recursive: true });
-    const work = mkdtempSync(join(tools, ".download-"));
+    mkdirSync(out, { recursive: true });
+    const work = mkdtempSync(join(out, ".download-"));
     try {
       updateLists();
       run("apt-get", ["-q", "-o", "APT::Sandbox::User=root", "download", name], { cwd: work });
-      for (const file of readdirSync(work)) run("dpkg", ["-x", join(work, file), tools]);
+      for (const each of readdirSync(work)) run("dpkg", ["-x", join(work, each), out]);
     } finally {
       rmSync(work, { recursive: true, force: true });
     }
