@@ -9,6 +9,7 @@ import { close } from "../kernel/file.ts";
 import { poll } from "../kernel/poll.ts";
 import { tryPidfd } from "../kernel/process.ts";
 import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
+import { noCgroup } from "./status.ts";
 
 export type ContainerEvent =
   | { readonly type: "stats"; readonly id: string; readonly data: CgroupStats }
@@ -92,9 +93,5 @@ function notRunning(id: string): Error {
 
 function driverOf({ id, cgroupDriver }: ContainerRecord, registry: DriverRegistry): CgroupDriver {
   if (cgroupDriver !== undefined) return registry.get("cgroup", cgroupDriver);
-  throw fail({
-    code: "CGROUP",
-    message: `container ${id} has no cgroup, so nothing is counted`,
-    hint: "it was made with --cgroup-manager disabled, or on a host without a cgroup file system",
-  });
+  throw noCgroup(id, "nothing is counted");
 }

@@ -2,7 +2,7 @@
 import type { CgroupDriver, DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import { type ContainerRecord, needRecord } from "./state.ts";
-import { currentStatus } from "./status.ts";
+import { currentStatus, noCgroup } from "./status.ts";
 
 /** Stops a container that is created or running. What is stopped already, or has ended, is an error (as in runc). */
 export function pauseContainer(root: string, id: string, registry: DriverRegistry): void {
@@ -35,9 +35,5 @@ export function resumeContainer(root: string, id: string, registry: DriverRegist
 
 function driverOf({ id, cgroupDriver }: ContainerRecord, registry: DriverRegistry): CgroupDriver {
   if (cgroupDriver !== undefined) return registry.get("cgroup", cgroupDriver);
-  throw fail({
-    code: "CGROUP",
-    message: `container ${id} has no cgroup, so it cannot be paused`,
-    hint: "it was made with --cgroup-manager disabled, or on a host without a cgroup file system",
-  });
+  throw noCgroup(id, "it cannot be paused");
 }

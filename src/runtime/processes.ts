@@ -5,22 +5,17 @@
 import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import { processTable } from "./process-table.ts";
-import { type ContainerRecord, isAlive, needRecord } from "./state.ts";
+import { needRecord } from "./state.ts";
+import { noCgroup } from "./status.ts";
 
 /** PIDs, in ctr-bun's pid namespace, of every process in the container's cgroup and below it; none once it stopped. */
 export function containerProcesses(root: string, id: string, registry: DriverRegistry): number[] {
-  const record = needRecord(root, id);
-  const { cgroupDriver, cgroupPaths } = record;
-  if (cgroupDriver === undefined) return withoutCgroup(record);
+  const { cgroupDriver, cgroupPaths } = needRecord(root, id);
+  if (cgroupDriver === undefined) throw noCgroup(id, "which processes are in it is not known");
   return registry
     .get("cgroup", cgroupDriver)
     .processes(cgroupPaths)
     .sort((a, b) => a - b);
-}
-
-/** Only a cgroup tells who belongs to a container: without one its init alone is certain. */
-function withoutCgroup(record: ContainerRecord): number[] {
-  return isAlive(record) ? [record.pid] : [];
 }
 
 /**

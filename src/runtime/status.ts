@@ -3,6 +3,7 @@
  * Not here: what its process alone tells (state.ts).
  */
 import type { DriverRegistry } from "../driver.ts";
+import { type CtrError, fail } from "../error.ts";
 import { type ContainerRecord, type ContainerStatus, statusOfRecord } from "./state.ts";
 
 /** As runc has it, a container that is created and not started can be paused too. */
@@ -18,4 +19,13 @@ export function currentStatus(
 /** Whether the container's cgroup is frozen, or is being frozen. */
 export function isPaused({ cgroupDriver, cgroupPaths }: ContainerRecord, registry: DriverRegistry): boolean {
   return cgroupDriver !== undefined && registry.get("cgroup", cgroupDriver).isFrozen(cgroupPaths);
+}
+
+/** The error of a verb that works by a container's cgroup, where that has none. */
+export function noCgroup(id: string, consequence: string): CtrError {
+  return fail({
+    code: "CGROUP",
+    message: `container ${id} has no cgroup, so ${consequence}`,
+    hint: "it was made with --cgroup-manager disabled, or on a host without a cgroup file system",
+  });
 }

@@ -8,6 +8,7 @@ import type { LinuxIntelRdt } from "../spec/runtime/config.ts";
 import type { LinuxResources } from "../spec/runtime/resources.ts";
 import { meansNoProcess } from "../spec/version.ts";
 import { type ContainerRecord, needRecord, statusOfRecord, writeRecord } from "./state.ts";
+import { noCgroup } from "./status.ts";
 
 export interface UpdateRequest {
   readonly root: string;
@@ -25,13 +26,7 @@ export function updateContainer({ root, id, resources, schemas, registry, onWarn
   if (statusOfRecord(root, record) === "stopped") {
     throw fail({ code: "WRONG_STATE", message: "container not running", hint: `${id} has stopped` });
   }
-  if (record.cgroupDriver === undefined) {
-    throw fail({
-      code: "CGROUP",
-      message: `container ${id} has no cgroup, so it cannot be limited`,
-      hint: "it was made with --cgroup-manager disabled, or on a host without a cgroup file system",
-    });
-  }
+  if (record.cgroupDriver === undefined) throw noCgroup(id, "it cannot be limited");
   const { asked, ignored } = askedFor(resources, record);
   const intelRdt = schemas === undefined ? undefined : resctrl().updateIntelRdt(record, schemas);
   const merged = mergeResources(record.config.linux?.resources ?? {}, asked);

@@ -153,3 +153,29 @@ describe("a paused container", () => {
       expect(ctr("state", id).code).toBe(1);
     }));
 });
+
+describe("a container without a cgroup", () => {
+  test("is told of by pause, ps, update and events", () => {
+    const id = freshID();
+    bundle.configure(["sleep", "100"]);
+    const create = ctr("--cgroup-manager", "disabled", "create", "--bundle", bundle.path, id);
+    expect(create.code).toBe(0);
+    try {
+      expect(status(id)).toBe("created");
+      for (const [verb, why] of [
+        [["pause"], "it cannot be paused"],
+        [["ps"], "which processes are in it is not known"],
+        [["update", "--memory", "1g"], "it cannot be limited"],
+        [["events", "--stats"], "nothing is counted"],
+      ] as const) {
+        const { code, err } = ctr(...verb, id);
+        expect({ code, err }).toEqual({
+          code: 1,
+          err: expect.stringContaining(`container ${id} has no cgroup, so ${why}`),
+        });
+      }
+    } finally {
+      ctr("delete", "--force", id);
+    }
+  });
+});
