@@ -31,12 +31,13 @@ import type { PlanFacts } from "./input.ts";
 import { memoryPolicySteps } from "./memory-policy.ts";
 import { ROOT } from "./paths.ts";
 import { personalitySteps } from "./personality.ts";
-import { executingStep, lastStep, stdioStep } from "./program.ts";
+import { executingStep, lastStep } from "./program.ts";
 import { joinResctrlSteps } from "./resctrl.ts";
 import { row, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify } from "./seccomp.ts";
 import { CHILD, cloneStep, firstStep, joinCgroup, procFileStep } from "./stage0.ts";
+import { outerStdioStep, stdioStep } from "./stdio.ts";
 import type { InitStep, Plan, ResctrlGroup, Step } from "./step.ts";
 
 /** What a plan for exec is made from. */
@@ -74,6 +75,7 @@ export function makeExecPlan(input: ExecInput): Plan {
   const user = (namespaces & CLONE_NEWUSER) !== 0;
   const affinity = affinitySteps(process.execCPUAffinity);
   const steps: Step[] = [...(cgroup?.before ?? []), firstStep(), ...affinity.initial];
+  if (user) steps.push(...outerStdioStep(process, linux?.uidMappings));
   const score = process.oomScoreAdj;
   if (score !== undefined) {
     steps.push(

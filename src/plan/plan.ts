@@ -29,7 +29,7 @@ import { memoryPolicySteps } from "./memory-policy.ts";
 import { lateReadonlySteps, mountSteps } from "./mounts.ts";
 import { netDeviceSteps } from "./net-devices.ts";
 import { personalitySteps } from "./personality.ts";
-import { executingStep, initStep, lastStep, stdioStep, waitForStartStep } from "./program.ts";
+import { executingStep, initStep, lastStep, waitForStartStep } from "./program.ts";
 import { resctrlPart } from "./resctrl.ts";
 import { bindRootSteps, enterRootSteps, hasMountNamespace, readonlyRootSteps } from "./root.ts";
 import { row, syncStep } from "./rows.ts";
@@ -37,6 +37,7 @@ import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify, refuseUnknown } from "./seccomp.ts";
 import { earlySourceSteps, helperSourceSteps } from "./sources.ts";
 import { CHILD, stage0Steps } from "./stage0.ts";
+import { stdioStep } from "./stdio.ts";
 import type { InitStep, Plan, Step } from "./step.ts";
 import { sysctlSteps } from "./sysctl.ts";
 

@@ -3,14 +3,12 @@
  * With --init the machine stays PID 1 and the program is its child. Pure. Not here: executing it (execute.ts).
  */
 import {
-  AT_EMPTY_PATH,
   CLD_EXITED,
   F_SETFD,
   O_CLOEXEC,
   SIG_SETMASK,
   SIGCHLD,
   SOCK_CLOEXEC,
-  STATX_BASIC_STATS,
   TIOCSPGRP,
 } from "../kernel/constants.ts";
 import type { Process } from "../spec/runtime/config.ts";
@@ -106,30 +104,4 @@ export function initStep(): InitStep {
     rows,
     buffers: { signal: 128, ended: 128 },
   };
-}
-
-/** Gives the program's user the descriptors 0, 1 and 2, so that it may open them anew; never the null device. */
-export function stdioStep(process: Process): InitStep[] {
-  const { uid } = process.user;
-  if (uid === 0 || process.terminal === true) return [];
-  const rows = [0, 1, 2].flatMap((fd) => [
-    row("statx", [fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, { at: "stdio" }], {
-      allow: "any",
-      onError: `owned ${fd}`,
-    }),
-    row("test", [{ slot: "stdio", offset: 128 }, 0xffffffffffffffffn, 0x300000001n], {
-      onZero: `owned ${fd}`,
-    }),
-    row("fchown", [fd, uid, -1], { allow: "any" }),
-    row("fcntl", [fd, F_SETFD, 0], { allow: "any", label: `owned ${fd}` }),
-  ]);
-  return [
-    {
-      on: "init",
-      field: "process.user.uid",
-      about: "own the standard streams",
-      rows,
-      buffers: { stdio: 256 },
-    },
-  ];
 }

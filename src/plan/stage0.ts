@@ -20,6 +20,7 @@ import { REPORT, REPORT_SIZE, reportBytes } from "../machine/report.ts";
 import { callersUmask } from "./hooks.ts";
 import type { PlanInput } from "./input.ts";
 import { ORPHANED, row, syncStep } from "./rows.ts";
+import { outerStdioStep } from "./stdio.ts";
 import type { InitStep, Row, Step } from "./step.ts";
 
 /** Label of the child's first row. */
@@ -95,7 +96,11 @@ export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): S
   const joined = namespaces.filter(({ type }) => type !== "user");
   for (const { type, part } of joined) if (!facts.afterUser.includes(type)) steps.push(...part.join);
   if (user !== undefined) steps.push(...user.part.join);
-  if (flags("user") !== 0) steps.push(...userNamespaceSteps(input));
+  if (flags("user") !== 0) {
+    if (config.process !== undefined)
+      steps.push(...outerStdioStep(config.process, config.linux?.uidMappings));
+    steps.push(...userNamespaceSteps(input));
+  }
   for (const { type, part } of joined) if (facts.afterUser.includes(type)) steps.push(...part.join);
   // setns(2) into a mount namespace leads to its root directory.
   if (joined.some(({ type, part }) => type === "mount" && part.join.length > 0)) steps.push(stand);

@@ -3,53 +3,44 @@
  * file, where the config names none; and on a tmpfs without a mode that of the directory which it covers. Engines ask
  * for its content to be copied too (tmpcopyup), mostly where there is none: then nothing is to be done.
  */
-import { O_DIRECTORY, O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, S_IFREG } from "../kernel/constants.ts";
-import { close, listDirectory, readAll, statusOf, tryOpen, tryOpenInRoot } from "../kernel/file.ts";
+import { O_DIRECTORY, O_PATH, O_RDONLY } from "../kernel/constants.ts";
+import { close, listDirectory, statusOf, tryOpen, tryOpenInRoot } from "../kernel/file.ts";
 import type { MountFact, PlanFacts } from "../plan/input.ts";
+import { parseMountOptions } from "../plan/mount-options.ts";
 import type { Mount, Process, RuntimeConfig } from "../spec/runtime/config.ts";
+import { homeOf, type PasswdPlace, readPasswd } from "./root-file.ts";
 
-/** What a passwd file of any sense stays far below. */
-const MAX_BYTES = 1024 * 1024;
+const PASSWD = "/etc/passwd";
 
-/** Adds HOME where it is missing or empty. `rootfs` is the host's path to the container's root. */
-export function withHome(process: Process, rootfs: string): Process {
+/** Adds HOME where it is missing or empty. */
+export function withHome(process: Process, passwd: PasswdPlace | undefined): Process {
   const env = process.env ?? [];
   if (env.some((entry) => entry.startsWith("HOME=") && entry !== "HOME=")) return process;
-  const home = homeOf(process.user.uid, readPasswd(rootfs));
+  const home = passwd === undefined ? "/" : homeOf(process.user.uid, readPasswd(passwd));
   return { ...process, env: [...env.filter((entry) => entry !== "HOME="), `HOME=${home}`] };
 }
 
-/** passwd(5), field 6. */
-export function homeOf(uid: number, passwd: string): string {
-  for (const line of passwd.split("\n")) {
-    const fields = line.split(":");
-    if (fields.length >= 6 && fields[2] === `${uid}`) return fields[5] || "/";
-  }
-  return "/";
+/** The passwd file in a root that stands already: the host's path to it. */
+export function passwdIn(rootfs: string): PasswdPlace {
+  return { root: rootfs, path: PASSWD };
 }
 
-/** The file's text; nothing where there is no such file, or where it is anything but a small regular one (R1, R5). */
-function readPasswd(rootfs: string): string {
-  const root = tryOpen(rootfs, O_PATH | O_DIRECTORY);
-  if (root < 0) return "";
-  const place = tryOpenInRoot(root, "/etc/passwd", O_PATH);
-  // Looked at before it is opened: opening a device may already do something.
-  const regular = place >= 0 && isSmallFile(place);
-  const fd = regular ? tryOpenInRoot(root, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY) : -1;
-  for (const each of [root, place]) if (each >= 0) close(each);
-  if (fd < 0) return "";
-  try {
-    return isSmallFile(fd) ? new TextDecoder().decode(readAll(fd, "/etc/passwd", MAX_BYTES)) : "";
-  } catch {
-    return "";
-  } finally {
-    close(fd);
-  }
+/** The passwd file that the container will have: the root's, or what is mounted over it. undefined: none. */
+function passwdOf({ mounts = [] }: RuntimeConfig, facts: PlanFacts): PasswdPlace | undefined {
+  const last = facts.mounts.findLastIndex(
+    ({ destination }, index) =>
+      !isRemount(mounts[index]) &&
+      (destination === "/" || destination === PASSWD || PASSWD.startsWith(`${destination}/`)),
+  );
+  const [fact, mount] = [facts.mounts[last], mounts[last]];
+  if (fact === undefined || mount === undefined) return passwdIn(facts.rootfs);
+  if (!parseMountOptions(mount.type, mount.options ?? []).bind) return undefined;
+  const inside = PASSWD.slice(fact.destination === "/" ? 0 : fact.destination.length);
+  return inside === "" ? { root: fact.source } : { root: fact.source, path: inside };
 }
 
-function isSmallFile(fd: number): boolean {
-  const status = statusOf("", fd);
-  return status?.type === S_IFREG && status.size <= MAX_BYTES;
+function isRemount(mount: Mount | undefined): boolean {
+  return mount !== undefined && parseMountOptions(mount.type, mount.options ?? []).remount;
 }
 
 /** Whether a mount is a file system of its own in memory, made new. */
@@ -95,7 +86,7 @@ export function withCustoms(config: RuntimeConfig, facts: PlanFacts): RuntimeCon
   };
   return {
     ...config,
-    ...(process === undefined ? {} : { process: withHome(process, facts.rootfs) }),
+    ...(process === undefined ? {} : { process: withHome(process, passwdOf(config, facts)) }),
     ...(mounts === undefined ? {} : { mounts: mounts.map(complete) }),
   };
 }

@@ -22,7 +22,7 @@ import { applyPlan } from "./apply.ts";
 import { attend } from "./attend.ts";
 import { connectConsoleSocket, noConsole, takeDescriptor } from "./console.ts";
 import { writePidFile } from "./create.ts";
-import { withHome } from "./customs.ts";
+import { passwdIn, withHome } from "./customs.ts";
 import { callersLimit } from "./facts.ts";
 import { lastCapability } from "./host.ts";
 import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
@@ -149,7 +149,10 @@ async function execBeside(
   init: number,
 ): Promise<ExitStatus & { readonly pid: number }> {
   const { host, registry, detach = false } = request;
-  const process = withHome(inherit(request.process, record.config.process), `/proc/${record.pid}/root`);
+  const process = withHome(
+    inherit(request.process, record.config.process),
+    passwdIn(`/proc/${record.pid}/root`),
+  );
   const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
   if (process.terminal === true && request.terminal === undefined) throw noConsole();
   const signals = detach ? undefined : catchSignals();

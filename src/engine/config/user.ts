@@ -1,12 +1,11 @@
 /**
  * `USER` of an image and `-u` of a person, `NAME|UID[:GROUP|GID]`, looked up in the image's own /etc/passwd and
  * /etc/group (passwd(5), group(5)). Text in, IDs out: strict, as a wrong reading here makes someone root.
- * Not here: reading the files, which are hostile (engine/image-files.ts).
+ * Not here: reading the files, which are hostile (runtime/root-file.ts).
  */
 import { type CtrError, fail } from "../../error.ts";
+import { fileID, MAX_ID, passwdEntries } from "../../runtime/root-file.ts";
 
-/** The last ID there is: (uid_t) -1 means "leave as it is", and what is above it wraps around, possibly to 0. */
-const MAX_ID = 4294967294;
 /** What a group file of a mebibyte could list; the kernel takes 65536 (NGROUPS_MAX). */
 const MAX_GROUPS = 65536;
 
@@ -23,13 +22,6 @@ export interface ResolvedUser {
 export interface UserFiles {
   readonly passwd: string | undefined;
   readonly group: string | undefined;
-}
-
-interface PasswdEntry {
-  readonly name: string;
-  readonly uid: number;
-  readonly gid: number;
-  readonly home: string;
 }
 
 interface GroupEntry {
@@ -56,7 +48,7 @@ export function resolveUser(text: string, files: UserFiles, field: string): Reso
   if (uid === undefined) throw missing("NO_USER", "user", wanted, "/etc/passwd", files.passwd, field);
 
   const groups = groupEntries(files.group ?? "");
-  const home = entry?.home === undefined || entry.home === "" ? "/" : entry.home;
+  const home = entry?.home || "/";
   if (groupPart !== undefined && groupPart !== "") {
     const gid = groups.find(({ name }) => name === groupPart)?.gid ?? idOf(groupPart, text, field);
     if (gid === undefined) throw missing("NO_GROUP", "group", groupPart, "/etc/group", files.group, field);
@@ -77,33 +69,15 @@ function idOf(part: string, whole: string, field: string): number | undefined {
   return id;
 }
 
-function passwdEntries(text: string): PasswdEntry[] {
-  const entries: PasswdEntry[] = [];
-  for (const line of text.split("\n")) {
-    const [name = "", , uid = "", gid = "", , home = ""] = line.split(":");
-    const ids = [fileId(uid), fileId(gid)] as const;
-    if (name === "" || name.startsWith("#") || ids[0] === undefined || ids[1] === undefined) continue;
-    const isSafe = home.startsWith("/") && !home.includes("\0");
-    entries.push({ name, uid: ids[0], gid: ids[1], home: isSafe ? home : "" });
-  }
-  return entries;
-}
-
 function groupEntries(text: string): GroupEntry[] {
   const entries: GroupEntry[] = [];
   for (const line of text.split("\n")) {
     const [name = "", , gid = "", members = ""] = line.trimEnd().split(":");
-    const id = fileId(gid);
+    const id = fileID(gid);
     if (name === "" || name.startsWith("#") || id === undefined) continue;
     entries.push({ name, gid: id, members: members.split(",").map((member) => member.trim()) });
   }
   return entries;
-}
-
-/** An ID in one of the image's files: a line whose ID is none, or wraps around, does not count. */
-function fileId(text: string): number | undefined {
-  const id = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  return id <= MAX_ID ? id : undefined;
 }
 
 function badUser(field: string, text: string, why: string): CtrError {

@@ -27,7 +27,7 @@ const MAY_FAIL_ANYHOW: Readonly<Record<string, string>> = {
   "process ioctl": "--init gives the program the terminal: there may be none",
   "process.user.uid statx": "whose a standard stream is: it may be closed",
   "process.user.uid fchown": "a stream of another's file system stays whose it is",
-  "process.user.uid fcntl": "a number where the rows go on: the stream may be closed",
+  "process.user.uid ioctl": "whether a stream is a terminal: the rows behind it tell",
 };
 
 /** Errnos that a step which protects may be skipped on, by its property. */

@@ -5,7 +5,7 @@ import { candidates } from "../../../src/plan/execute.ts";
 import { rlimitSteps } from "../../../src/plan/identity.ts";
 import { baseOf, parentOf, reachRows } from "../../../src/plan/paths.ts";
 import { makePlan } from "../../../src/plan/plan.ts";
-import { stdioStep } from "../../../src/plan/program.ts";
+import { outerStdioStep, stdioStep } from "../../../src/plan/stdio.ts";
 import type { Row } from "../../../src/plan/step.ts";
 import type { Process } from "../../../src/spec/runtime/config.ts";
 import { calls, initSteps, planInput, smallConfig, stepsOf } from "./inputs.ts";
@@ -63,6 +63,11 @@ test("standard streams change hands only for another user without a terminal", (
   expect(stdioStep(process({ user }))).toHaveLength(1);
   expect(stdioStep(process({}))).toEqual([]);
   expect(stdioStep(process({ user, terminal: true }))).toEqual([]);
+  const maps = [{ containerID: 1000, hostID: 100_000, size: 10 }];
+  const [outer] = outerStdioStep(process({ user: { uid: 1003, gid: 0 } }), maps);
+  expect(outer?.rows.find(({ call }) => call === "fchown")?.args).toEqual([0, 100_003, -1]);
+  expect(outerStdioStep(process({ user: { uid: 1010, gid: 0 } }), maps)).toEqual([]);
+  expect(outerStdioStep(process({}), undefined)).toEqual([]);
 });
 
 describe("a path in the root is reached", () => {
