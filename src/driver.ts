@@ -19,7 +19,7 @@ export interface Host {
   readonly cgroup: HostCgroup;
   /** Bounding set of ctr-bun, bit by capability number. */
   readonly capabilities: bigint;
-  /** Security modules that are active, as in /sys/kernel/security/lsm. */
+  /** Security modules that are active, under their names in /sys/kernel/security/lsm. */
   readonly lsm: readonly string[];
 }
 

@@ -27,6 +27,7 @@ export const testPackages = [
   "qemu-system-x86", // the virtual machine with pure cgroup v2
   "qemu-user", // the aarch64 stub
   "runc",
+  "secilc", // compiles the SELinux policy of a test
   "strace",
   "tini", // docker's --init
   "zstd",
@@ -40,6 +41,7 @@ const registry = { package: "docker-registry", file: "usr/bin/docker-registry" }
 export const demoTools = [registry];
 export const testTools = [
   registry,
+  { package: "apparmor", file: "sbin/apparmor_parser" }, // compiles the profiles of a test
   { package: "containerd", file: "usr/bin/containerd" }, // engines that use ctr-bun as their runtime
   { package: "docker.io", file: "usr/sbin/dockerd" },
 ];

@@ -22,6 +22,8 @@ export type VmOptions = {
   files?: VmFiles;
   /** Run by busybox sh as root, with the functions of test-lib.sh. */
   script: string;
+  /** More for the kernel's command line. */
+  append?: string;
   /** Milliseconds after which the machine is ended. */
   timeout?: number;
   /** Mebibytes of memory. */
@@ -42,6 +44,7 @@ export function parseConsole(text: string): Omit<VmRun, "console"> {
 export async function runInVm({
   files = {},
   script,
+  append = "",
   timeout = 120_000,
   memory = 2048,
 }: VmOptions): Promise<VmRun> {
@@ -69,7 +72,7 @@ export async function runInVm({
           "-initrd",
           initrd,
           "-append",
-          "console=ttyS0 quiet panic=-1",
+          `console=ttyS0 quiet panic=-1 ${append}`.trim(),
           "-nic",
           "none",
         ],

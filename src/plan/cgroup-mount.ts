@@ -18,6 +18,7 @@ import {
   OPEN_TREE_CLONE,
 } from "../kernel/constants.ts";
 import type { PlanInput } from "./input.ts";
+import { contextOption } from "./labels.ts";
 import type { MountOptions } from "./mount-options.ts";
 import { attributeRow, moveRow, newMountRows } from "./mount-rows.ts";
 import { row, slot } from "./rows.ts";
@@ -25,11 +26,12 @@ import type { Row } from "./step.ts";
 
 /** Rows that put the cgroup file systems at the descriptor in the slot `destination`. */
 export function cgroupMountRows(
-  { config, host }: PlanInput,
+  input: PlanInput,
   paths: Readonly<Record<string, string>>,
   options: MountOptions,
   into: string,
 ): Row[] {
+  const { config, host } = input;
   const types = (config.linux?.namespaces ?? []).map(({ type }) => type as string);
   const [ownNamespace, user] = [types.includes("cgroup"), types.includes("user")];
   const attributes = options.attributes.set | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
@@ -42,7 +44,10 @@ export function cgroupMountRows(
     const v2 = { attributes: { set: attributes, clear: 0 }, data: [] };
     return [...newMountRows("cgroup2", "cgroup", v2, into), moveRow(into, "destination")];
   }
-  const base = { attributes: { set: attributes & ~MOUNT_ATTR_RDONLY, clear: 0 }, data: ["mode=755"] };
+  const base = {
+    attributes: { set: attributes & ~MOUNT_ATTR_RDONLY, clear: 0 },
+    data: ["mode=755", ...contextOption(input, "tmpfs")],
+  };
   const rows = [...newMountRows("tmpfs", "tmpfs", base, into), moveRow(into, "destination")];
   for (const [mountPoint, controllers] of hierarchies(host.cgroup.controllers)) {
     const name = mountPoint.slice(mountPoint.lastIndexOf("/") + 1);

@@ -19,15 +19,9 @@ import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { checkDirectoryStep, enterDirectoryStep } from "./directory.ts";
 import { executeStep, lookupStep } from "./execute.ts";
-import {
-  identitySteps,
-  keyringStep,
-  limitSteps,
-  noNewPrivilegesSteps,
-  refuseUnsupported,
-  seccompStep,
-} from "./identity.ts";
+import { identitySteps, keyringStep, limitSteps, noNewPrivilegesSteps, seccompStep } from "./identity.ts";
 import type { PlanFacts } from "./input.ts";
+import { labelSteps, openProcSteps, refuseLabels } from "./labels.ts";
 import { memoryPolicySteps } from "./memory-policy.ts";
 import { ROOT } from "./paths.ts";
 import { personalitySteps } from "./personality.ts";
@@ -70,7 +64,7 @@ const JOIN_HINTS = {
 /** Makes the plan. */
 export function makeExecPlan(input: ExecInput): Plan {
   const { process, linux, cgroup, facts, namespaces } = input;
-  refuseUnsupported(process);
+  refuseLabels(process, input.host);
   const warnings: string[] = [];
   const user = (namespaces & CLONE_NEWUSER) !== 0;
   const affinity = affinitySteps(process.execCPUAffinity);
@@ -82,6 +76,8 @@ export function makeExecPlan(input: ExecInput): Plan {
       procFileStep("process.oomScoreAdj", `set oom_score_adj to ${score}`, "oom_score_adj", `${score}`),
     );
   }
+  // Before the container is entered, where /proc may be anything; fork and setns keep them until execve.
+  steps.push(...openProcSteps(process), ...labelSteps(process, !input.noNewKeyring));
   const { steps: joins, cloneInto } = joinCgroup(cgroup, user);
   steps.push(...joins);
   const join = [

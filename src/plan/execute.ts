@@ -6,6 +6,7 @@
 import { AT_EACCESS, AT_FDCWD, F_OK, X_OK } from "../kernel/constants.ts";
 import { ERRNO } from "../kernel/errno.ts";
 import type { Process } from "../spec/runtime/config.ts";
+import { isLabelled } from "./labels.ts";
 import { jump, row, slot } from "./rows.ts";
 import type { InitStep, Row } from "./step.ts";
 
@@ -23,6 +24,10 @@ const HINTS = {
   ENOEXEC: "the file is neither an executable of this architecture nor a script with a #! line",
   E2BIG: "process.args and process.env together are too long",
   ENOENT: "it is not in the root file system; or else its interpreter is not: that of its #! line, or ld.so",
+};
+
+const LABEL_HINTS = {
+  EPERM: "the security module refuses the label: with process.noNewPrivileges its policy must allow that",
 };
 
 /** A negative errno as a test compares it: the low 32 bits. */
@@ -46,7 +51,7 @@ function step(process: Process, verb: string, rows: readonly Row[]): InitStep {
     about: `${verb} ${program}`,
     path: program,
     rows,
-    hints: HINTS,
+    hints: isLabelled(process) ? { ...HINTS, ...LABEL_HINTS } : HINTS,
   };
 }
 

@@ -3,7 +3,6 @@
  * `process` that concerns one task. Pure.
  */
 import type { SeccompProgram } from "../driver.ts";
-import { fail } from "../error.ts";
 import {
   KEYCTL_JOIN_SESSION_KEYRING,
   PR_SET_KEEPCAPS,
@@ -165,18 +164,4 @@ export function noNewPrivilegesSteps(process: Process): InitStep[] {
       rows: [row("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0])],
     },
   ];
-}
-
-/** Properties of a task that are refused until they are carried out. */
-export function refuseUnsupported(process: Process): void {
-  for (const name of ["apparmorProfile", "selinuxLabel"] as const) {
-    const value = process[name];
-    if (value === undefined || value === "") continue;
-    throw fail({
-      code: "UNSUPPORTED",
-      field: `process.${name}`,
-      message: "not supported yet",
-      hint: "leave it out",
-    });
-  }
 }

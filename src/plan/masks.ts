@@ -17,6 +17,7 @@ import {
   STATX_BASIC_STATS,
 } from "../kernel/constants.ts";
 import type { PlanInput } from "./input.ts";
+import { contextOption } from "./labels.ts";
 import { attributeRow, moveRow, newMountRows } from "./mount-rows.ts";
 import { openRow } from "./paths.ts";
 import { jump, row, slot } from "./rows.ts";
@@ -37,9 +38,10 @@ function target(path: string, done: string): Row {
 }
 
 /** Covers masked paths. */
-export function maskSteps({ config }: PlanInput): InitStep[] {
-  const paths = config.linux?.maskedPaths ?? [];
+export function maskSteps(input: PlanInput): InitStep[] {
+  const paths = input.config.linux?.maskedPaths ?? [];
   if (paths.length === 0) return [];
+  const tmpfs = { ...TMPFS, data: [...TMPFS.data, ...contextOption(input, "tmpfs")] };
   const steps: InitStep[] = [
     {
       on: "init",
@@ -58,7 +60,7 @@ export function maskSteps({ config }: PlanInput): InitStep[] {
           onZero: "null-good",
         }),
         jump("null-fail"),
-        ...labelled("null-good", newMountRows("tmpfs", "tmpfs", TMPFS, "empty")),
+        ...labelled("null-good", newMountRows("tmpfs", "tmpfs", tmpfs, "empty")),
       ],
       hints: { ENODEV: "/dev/null in the container is not the null device (character device 1:3)" },
     },

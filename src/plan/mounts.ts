@@ -10,6 +10,7 @@ import { cgroupMountRows } from "./cgroup-mount.ts";
 import { copyUpSteps } from "./copy-up.ts";
 import { refuseIdMap } from "./idmap.ts";
 import type { MountFact, PlanInput } from "./input.ts";
+import { contextOption, isQuoted, joinOptions, labelRootRows } from "./labels.ts";
 import { changesAnything, type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { attributeRow, mountSlot, moveRow, newMountRows } from "./mount-rows.ts";
 import { openRow, reachRows } from "./paths.ts";
@@ -98,14 +99,21 @@ function mountStep(
     return step(`mount cgroup at ${destination}`, rows, HINTS);
   }
   const type = mount.type ?? "";
-  const late = isLateReadonly(mount, options)
-    ? { ...options, attributes: { ...options.attributes, set: options.attributes.set & ~MOUNT_ATTR_RDONLY } }
-    : options;
-  const rows = [fact.source, ...options.data].some((option) => option.length > FSCONFIG_MAX)
+  const data = [...options.data, ...contextOption(input, type, options.data)];
+  const { set, clear } = options.attributes;
+  const late = {
+    ...options,
+    data,
+    attributes: isLateReadonly(mount, options) ? { set: set & ~MOUNT_ATTR_RDONLY, clear } : { set, clear },
+  };
+  const isOld = [fact.source, ...data].some((option) => option.length > FSCONFIG_MAX || isQuoted(option));
+  const rows = isOld
     ? [...reach, ...oldMountRows(type, fact.source, late, into, destination)]
     : [...newMountRows(type, fact.source, late, into), ...reach, moveRow(into, "destination")];
+  rows.push(...labelRootRows(input, type, into));
   rows.push(...settle(into, { ...options, attributes: { set: 0, clear: 0 } }));
-  return step(`mount ${type} at ${destination}`, rows, HINTS);
+  const isLabelled = (input.config.linux?.mountLabel ?? "") !== "";
+  return step(`mount ${type} at ${destination}`, rows, isLabelled ? LABEL_HINTS : HINTS);
 }
 
 /** Whether what a mount covers is copied into it; runc, too, does so for a tmpfs alone. */
@@ -143,6 +151,10 @@ const HINTS: Record<string, string> = {
   EROFS: "the destination does not exist and lies in a read-only file system: make it beforehand",
   ENOTDIR: "the destination must be a directory where the source is one, and a file where it is a file",
   EINVAL: "the file system does not know one of the options",
+};
+const LABEL_HINTS: Record<string, string> = {
+  ...HINTS,
+  EINVAL: `${HINTS.EINVAL}, or the loaded policy has no such label as linux.mountLabel`,
 };
 const BIND_HINTS: Record<string, string> = {
   ...HINTS,
@@ -216,7 +228,7 @@ function oldMountRows(
 ): Row[] {
   return [
     row("fchdir", [slot("destination")]),
-    row("mount", [source, ".", type, 0, options.data.join(",")]),
+    row("mount", [source, ".", type, 0, joinOptions(options.data)]),
     openRow(path, O_PATH, { store: into }),
     ...(changesAnything(options.attributes) ? [attributeRow(into, options.attributes, false)] : []),
   ];

@@ -15,15 +15,9 @@ import { deviceSteps } from "./devices.ts";
 import { checkDirectoryStep, enterDirectoryStep, makeDirectorySteps } from "./directory.ts";
 import { executeStep, lookupStep } from "./execute.ts";
 import { createHookSteps, startHookSteps } from "./hooks.ts";
-import {
-  identitySteps,
-  keyringStep,
-  limitSteps,
-  noNewPrivilegesSteps,
-  refuseUnsupported,
-  seccompStep,
-} from "./identity.ts";
+import { identitySteps, keyringStep, limitSteps, noNewPrivilegesSteps, seccompStep } from "./identity.ts";
 import { hasNamespace, type PlanInput } from "./input.ts";
+import { labelSteps, openProcSteps, refuseLabels } from "./labels.ts";
 import { maskSteps, readonlyPathSteps } from "./masks.ts";
 import { memoryPolicySteps } from "./memory-policy.ts";
 import { lateReadonlySteps, mountSteps } from "./mounts.ts";
@@ -31,7 +25,13 @@ import { netDeviceSteps } from "./net-devices.ts";
 import { personalitySteps } from "./personality.ts";
 import { executingStep, initStep, lastStep, waitForStartStep } from "./program.ts";
 import { resctrlPart } from "./resctrl.ts";
-import { bindRootSteps, enterRootSteps, hasMountNamespace, readonlyRootSteps } from "./root.ts";
+import {
+  bindRootSteps,
+  enterRootSteps,
+  hasMountNamespace,
+  joinsMountNamespace,
+  readonlyRootSteps,
+} from "./root.ts";
 import { row, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify, refuseUnknown } from "./seccomp.ts";
@@ -65,11 +65,14 @@ export function makePlan(input: PlanInput): Plan {
 
   steps.push(...stage0Steps(input, { cgroup, namespaces }));
   const close = closeStep(options.preserveFds, options.start === "wait");
+  // Where others' mount namespace is joined, stage 0 has written them already.
+  const labelled = joinsMountNamespace(input) ? {} : process;
   steps.push(
     ...cgroup.atPid,
     ...resctrl.atPid,
     childStep(),
     close,
+    ...openProcSteps(labelled),
     ...wholeCpusetSteps(config.linux),
     ...netDeviceSteps(input),
   );
@@ -81,6 +84,8 @@ export function makePlan(input: PlanInput): Plan {
     steps.push(...mountSteps(input, cgroup.paths, warnings), ...deviceSteps(input));
   }
   steps.push(...makeDirectorySteps(process, facts), ...lateReadonlySteps(input), ...createHookSteps(input));
+  // Behind these hooks: what they execute is the host's.
+  steps.push(...labelSteps(labelled, !options.noNewKeyring));
   steps.push(...enterRootSteps(input));
   steps.push(...consoleSteps(process, hasMountNamespace(input)), ...readonlyRootSteps(input));
   steps.push(...sysctlSteps(input), ...maskSteps(input), ...readonlyPathSteps(input));
@@ -235,9 +240,9 @@ function compileSeccomp({ config, host, registry }: PlanInput, wishes: Wishes): 
 function refuse(input: PlanInput, process: Process): void {
   const { config } = input;
   const { linux } = config;
-  refuseUnsupported(process);
   // It is for exec; what is wrong with it is better known now.
   affinitySteps(process.execCPUAffinity);
+  refuseLabels(process, input.host);
   const namespaces = linux?.namespaces ?? [];
   const needs = (type: NamespaceType, field: string, isGiven: boolean) => {
     if (!isGiven || hasNamespace(input, type)) return;
@@ -260,15 +265,12 @@ function refuse(input: PlanInput, process: Process): void {
     });
   }
   if (!hasMountNamespace(input)) refuseMounts(input);
-  for (const [field, value] of [["linux.mountLabel", linux?.mountLabel]] as const) {
-    if (!isSet(value)) continue;
-    throw fail({ code: "UNSUPPORTED", field, message: "not supported yet", hint: "leave it out" });
-  }
 }
 
 /** Without a mount namespace of the container's own, whatever is mounted would be seen by others. */
-function refuseMounts({ config: { root, mounts, linux } }: PlanInput): void {
-  const isJoined = (linux?.namespaces ?? []).some(({ type }) => type === "mount");
+function refuseMounts(input: PlanInput): void {
+  const { root, mounts, linux } = input.config;
+  const isJoined = joinsMountNamespace(input);
   for (const [field, value] of [
     ["root.readonly", root.readonly === true ? true : undefined],
     ["mounts", mounts],

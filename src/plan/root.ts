@@ -48,6 +48,11 @@ export function hasMountNamespace({ config }: Pick<PlanInput, "config">): boolea
   return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && path === undefined);
 }
 
+/** Whether the container enters a mount namespace that others live in. */
+export function joinsMountNamespace({ config }: Pick<PlanInput, "config">): boolean {
+  return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && path !== undefined);
+}
+
 /**
  * Binds the root onto itself. The init already stands in it (chdir in stage 0, with the host's rights), so that no
  * path has to be walked: a parent directory may be closed to the user namespace's root.

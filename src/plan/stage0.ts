@@ -19,6 +19,8 @@ import {
 import { REPORT, REPORT_SIZE, reportBytes } from "../machine/report.ts";
 import { callersUmask } from "./hooks.ts";
 import type { PlanInput } from "./input.ts";
+import { labelSteps, openProcSteps } from "./labels.ts";
+import { joinsMountNamespace } from "./root.ts";
 import { ORPHANED, row, syncStep } from "./rows.ts";
 import { outerStdioStep } from "./stdio.ts";
 import type { InitStep, Row, Step } from "./step.ts";
@@ -92,6 +94,10 @@ export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): S
     rows: [row("chdir", [facts.rootfs])],
   };
   steps.push(stand);
+  if (config.process !== undefined && joinsMountNamespace(input)) {
+    // There /proc may be anything; fork and setns keep them until execve.
+    steps.push(...openProcSteps(config.process), ...labelSteps(config.process, !input.options.noNewKeyring));
+  }
   const flags = (type: string) => namespaces.find((entry) => entry.type === type)?.part.cloneFlag ?? 0;
   const joined = namespaces.filter(({ type }) => type !== "user");
   for (const { type, part } of joined) if (!facts.afterUser.includes(type)) steps.push(...part.join);

@@ -120,6 +120,8 @@ function inherit(process: Process, container: Process | undefined): Process {
   const oomScoreAdj = process.oomScoreAdj ?? container.oomScoreAdj;
   return {
     ...process,
+    apparmorProfile: process.apparmorProfile || container.apparmorProfile,
+    selinuxLabel: process.selinuxLabel || container.selinuxLabel,
     ...(scheduler === undefined ? {} : { scheduler }),
     ...(ioPriority === undefined ? {} : { ioPriority }),
     ...(execCPUAffinity === undefined ? {} : { execCPUAffinity }),

@@ -1,10 +1,10 @@
 /** Looks at the host once and says what it is, as a value (driver.ts, Host). What is rarely asked is read when asked. */
 import type { Host } from "../driver.ts";
 import { PR_CAPBSET_READ } from "../kernel/constants.ts";
-import { readTextIfAny } from "../kernel/file.ts";
 import { textOf } from "../kernel/memory.ts";
 import { sys } from "../kernel/raw.ts";
 import { probeCgroups } from "./host-cgroup.ts";
+import { activeModules } from "./host-lsm.ts";
 
 /** Size of each of the six fields of struct utsname (uname(2)). */
 const UTS_FIELD = 65;
@@ -38,7 +38,7 @@ export function probeHost(): Host {
       return bits;
     },
     get lsm() {
-      return (readTextIfAny("/sys/kernel/security/lsm") ?? "").trim().split(",").filter(Boolean);
+      return activeModules();
     },
   };
 }

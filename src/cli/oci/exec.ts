@@ -26,6 +26,8 @@ const ARGS = {
   env: { type: "string", alias: "e", repeatable: true, description: "NAME=VALUE" },
   cap: { type: "string", alias: "c", repeatable: true, description: "a capability to add" },
   "no-new-privs": { type: "boolean", description: "set no_new_privs" },
+  apparmor: { type: "string", description: "AppArmor profile of the program" },
+  "process-label": { type: "string", description: "SELinux label of the program" },
   "preserve-fds": { type: "string", description: "pass this many descriptors from 3 up to the program" },
   cgroup: {
     type: "string",
@@ -91,6 +93,8 @@ function processFromFlags(base: Process, values: Values<typeof ARGS>): Process {
     cwd: cwd ?? base.cwd,
     ...(capabilities === undefined ? {} : { capabilities }),
     ...(values["no-new-privs"] ? { noNewPrivileges: true } : {}),
+    ...(values.apparmor === undefined ? {} : { apparmorProfile: values.apparmor }),
+    ...(values["process-label"] === undefined ? {} : { selinuxLabel: values["process-label"] }),
   };
 }
 

@@ -123,6 +123,8 @@ const process_ = fc.record(
       .uniqueArray(fc.constantFrom(...RLIMIT_TYPES), { maxLength: 3 })
       .map((types) => types.map((type) => ({ type, soft: 1, hard: 18446744073709551615n }))),
     noNewPrivileges: flag,
+    apparmorProfile: fc.constantFrom("", "box"),
+    selinuxLabel: fc.constantFrom("", "system_u:system_r:box_t:s0"),
     oomScoreAdj: fc.integer({ min: -1000, max: 1000 }),
   },
   { requiredKeys: ["args", "cwd"] },
@@ -149,6 +151,7 @@ const linux = fc.record(
     timeOffsets: fc.record({ boottime: fc.record({ secs: fc.integer() }) }),
     devices: fc.array(device, { maxLength: 4 }),
     cgroupsPath: path,
+    mountLabel: fc.constantFrom("", "system_u:object_r:box_t:s0:c1,c2"),
     sysctl: fc.dictionary(
       fc.constantFrom(
         "net.ipv4.ip_forward",
@@ -250,7 +253,8 @@ function mend(config: RuntimeConfig): RuntimeConfig {
 const input: fc.Arbitrary<PlanInput> = fc
   .record({
     config: fc.oneof(config, { weight: 2, arbitrary: config.map(mend) }),
-    host: fc.constantFrom(...Object.values(HOSTS)),
+    // Labels are not to be what a plan is refused for.
+    host: fc.constantFrom(...Object.values(HOSTS)).map((host) => ({ ...host, lsm: ["apparmor", "selinux"] })),
     missing: fc.array(fc.nat(3), { minLength: 6, maxLength: 6 }),
     files: fc.array(flag, { minLength: 6, maxLength: 6 }),
     start: fc.constantFrom("wait", "go"),

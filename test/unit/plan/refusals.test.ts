@@ -28,7 +28,14 @@ const UNSUPPORTED: readonly (readonly [field: string, change: Change])[] = [
   ["process.selinuxLabel", withProcess({ selinuxLabel: "system_u:system_r:box_t:s0" })],
   // No resctrl was found, as far as these facts go.
   ["linux.intelRdt", linux({ intelRdt: { closID: "box" } })],
-  ["linux.mountLabel", linux({ mountLabel: "system_u:object_r:box_t:s0" })],
+  [
+    "linux.mountLabel",
+    {
+      ...mount({ destination: "/a", type: "tmpfs" }),
+      ...linux({ mountLabel: "system_u:object_r:box_t:s0" }),
+    },
+  ],
+  ["linux.mountLabel", linux({ mountLabel: "system_u:object_r:box_t:s0", maskedPaths: ["/a"] })],
   ["linux.seccomp", linux({ seccomp: NOTIFY })],
   ["mounts[0].options", mount({ destination: "/a", options: ["remount", "size=1m"] })],
   ["mounts[0].options", mount({ destination: "/a", type: "cgroup", options: ["ro", "nsdelegate"] })],
