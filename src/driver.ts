@@ -65,6 +65,11 @@ export interface CgroupRequest {
   readonly resources: LinuxResources | undefined;
   /** Whether the container gets a cgroup namespace of its own. */
   readonly ownNamespace: boolean;
+  /**
+   * The container is in a user namespace: the process that makes its init joins the cgroup beside it, as root of such a
+   * namespace may not let clone3(2) do so, and counts for a moment.
+   */
+  readonly userNamespace?: boolean;
 }
 
 /** A cgroup driver's part of a plan. */

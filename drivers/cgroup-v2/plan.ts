@@ -45,7 +45,7 @@ export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
     before.push(hostStep(`make the cgroup ${level}`, { do: "mkdir", path: level, mode: 0o755 }));
   }
   const resources = request.resources ?? {};
-  const part = unifiedSteps(NAME, mountPoint, directory, resources, true, true);
+  const part = unifiedSteps(NAME, mountPoint, directory, resources, true, true, request.userNamespace);
   before.push(...part.before, openStep(directory));
   return {
     paths: { [UNIFIED]: directory },
@@ -72,7 +72,8 @@ export interface UnifiedPart {
 
 /**
  * `driver` carries out the actions. `devices`: hold `resources.devices` too. `all`: enable every controller that the
- * tree has, so that it is counted; else only those that are needed.
+ * tree has, so that it is counted; else only those that are needed. `beside`: until the init is made, another process is
+ * in the cgroup, and a pids limit waits for that.
  */
 export function unifiedSteps(
   driver: string,
@@ -81,6 +82,7 @@ export function unifiedSteps(
   resources: LinuxResources,
   devices: boolean,
   all = false,
+  beside = false,
 ): UnifiedPart {
   const before: HostStep[] = [];
   const atPid: HostStep[] = [];
@@ -94,7 +96,8 @@ export function unifiedSteps(
     warnings.push(...(controller.warnings?.(resources) ?? []));
     for (const setting of controller.settings(resources)) {
       want(controller.name, setting.field, setting.file);
-      (setting.late === true ? atPid : before).push(settingStep(driver, directory, setting));
+      const late = setting.late === true || (beside && setting.file === "pids.max");
+      (late ? atPid : before).push(settingStep(driver, directory, setting));
     }
   }
   for (const { controller, setting } of unifiedSettings(resources)) {

@@ -41,7 +41,7 @@ export function cgroupMountRows(
       // Root of a user namespace cannot mount the host's tree, and is shown no more than its own cgroup (as in runc).
       return [...cloneRows(own, attributes, into), moveRow(into, "destination")];
     }
-    const v2 = { attributes: { set: attributes, clear: 0 }, data: [] };
+    const v2 = { attributes: { set: attributes, clear: 0 }, data: options.data };
     return [...newMountRows("cgroup2", "cgroup", v2, into), moveRow(into, "destination")];
   }
   const base = {

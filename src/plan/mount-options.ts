@@ -33,8 +33,10 @@ export interface MountOptions {
   /** Those of `rro`, `rnosuid`, ...: for the mount and all below it. */
   readonly recursiveAttributes: Attributes;
   readonly propagation: { readonly flag: number; readonly recursive: boolean }[];
-  /** Parameters of the file system: `mode=755`, `newinstance`. */
+  /** Parameters of the file system: `mode=755`, `newinstance`; and those that any has: `sync`. */
   readonly data: readonly string[];
+  /** Count changes of inodes (MS_I_VERSION), which only mount(2) can say. */
+  readonly iversion: boolean;
   readonly tmpcopyup: boolean;
   readonly idmap: "idmap" | "ridmap" | undefined;
   readonly remount: boolean;
@@ -71,17 +73,14 @@ const PROPAGATION: Readonly<Record<string, number>> = {
   unbindable: MS_UNBINDABLE,
 };
 
-/** Options of mount(8) that are the default anyway, or concern only mount(8). */
-const WITHOUT_EFFECT = new Set([
-  "defaults",
-  "async",
-  "loud",
-  "nomand",
-  "noiversion",
-  "nolazytime",
-  "rw",
-  "silent",
-]);
+/** Options of mount(8) that are the default anyway, or concern only mount(8) and the kernel's log. */
+const WITHOUT_EFFECT = new Set(["defaults", "loud", "silent"]);
+/**
+ * Options that belong to a file system as a whole, whatever its type (vfs_parse_sb_flag() in fs/fs_context.c): those of
+ * a new one, or of one that is remounted; a bind mount has none. The negative ones are the default of a new one.
+ */
+const FILE_SYSTEM = new Set(["async", "dirsync", "lazytime", "mand", "nolazytime", "nomand", "sync"]);
+const NEGATIVE = new Set(["async", "nolazytime", "nomand"]);
 
 function apply(attributes: Attributes, [set, clear]: Change): void {
   attributes.set = (attributes.set & ~clear) | set;
@@ -94,6 +93,8 @@ export function parseMountOptions(type: string | undefined, options: readonly st
   const recursiveAttributes: Attributes = { set: 0, clear: 0 };
   const propagation: { flag: number; recursive: boolean }[] = [];
   const data: string[] = [];
+  const general: string[] = [];
+  let iversion = false;
   let bind = type === "bind";
   let recursive = false;
   let tmpcopyup = false;
@@ -118,9 +119,23 @@ export function parseMountOptions(type: string | undefined, options: readonly st
     } else if (option === "tmpcopyup") tmpcopyup = true;
     else if (option === "idmap" || option === "ridmap") idmap = option;
     else if (option === "remount") remount = true;
+    else if (option === "iversion" || option === "noiversion") iversion = option === "iversion";
+    else if (FILE_SYSTEM.has(option)) general.push(option);
     else if (!WITHOUT_EFFECT.has(option) && option !== "") data.push(option);
   }
-  return { bind, recursive, attributes, recursiveAttributes, propagation, data, tmpcopyup, idmap, remount };
+  if (!bind) data.unshift(...general.filter((option) => remount || !NEGATIVE.has(option)));
+  return {
+    bind,
+    recursive,
+    attributes,
+    recursiveAttributes,
+    propagation,
+    data,
+    iversion: iversion && !bind,
+    tmpcopyup,
+    idmap,
+    remount,
+  };
 }
 
 /** Whether attributes change anything. */

@@ -6,10 +6,13 @@ import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
   FSCONFIG_CMD_CREATE,
+  FSCONFIG_CMD_RECONFIGURE,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  FSPICK_CLOEXEC,
+  FSPICK_EMPTY_PATH,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
 } from "../kernel/constants.ts";
@@ -34,6 +37,26 @@ export function attributeRow(of: string, attributes: Attributes, recursive: bool
   return row("mount_setattr", [slot(of), "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), { bytes }, 32]);
 }
 
+function optionRows(options: readonly string[]): Row[] {
+  return options.map((option) => {
+    const equals = option.indexOf("=");
+    if (equals < 0) return row("fsconfig", [slot("fs"), FSCONFIG_SET_FLAG, option, 0, 0]);
+    const [key, value] = [option.slice(0, equals), option.slice(equals + 1)];
+    return row("fsconfig", [slot("fs"), FSCONFIG_SET_STRING, key, value, 0]);
+  });
+}
+
+/** Changes options of the file system that a slot's descriptor is the root of; no row where there are none. */
+export function remountRows({ data, bind }: { data: readonly string[]; bind: boolean }, of: string): Row[] {
+  if (data.length === 0 || bind) return [];
+  return [
+    row("fspick", [slot(of), "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH], { store: "fs" }),
+    ...optionRows(data),
+    row("fsconfig", [slot("fs"), FSCONFIG_CMD_RECONFIGURE, 0, 0, 0]),
+    row("close", [slot("fs")]),
+  ];
+}
+
 /** A file system of its own by fsopen(2), not attached yet. */
 export function newMountRows(
   type: string,
@@ -43,14 +66,7 @@ export function newMountRows(
 ): Row[] {
   const rows = [row("fsopen", [type, FSOPEN_CLOEXEC], { store: "fs" })];
   if (source !== "") rows.push(row("fsconfig", [slot("fs"), FSCONFIG_SET_STRING, "source", source, 0]));
-  for (const option of options.data) {
-    const equals = option.indexOf("=");
-    if (equals < 0) rows.push(row("fsconfig", [slot("fs"), FSCONFIG_SET_FLAG, option, 0, 0]));
-    else {
-      const key = option.slice(0, equals);
-      rows.push(row("fsconfig", [slot("fs"), FSCONFIG_SET_STRING, key, option.slice(equals + 1), 0]));
-    }
-  }
+  rows.push(...optionRows(options.data));
   rows.push(
     row("fsconfig", [slot("fs"), FSCONFIG_CMD_CREATE, 0, 0, 0]),
     row("fsmount", [slot("fs"), FSMOUNT_CLOEXEC, options.attributes.set], { store: into }),

@@ -4,7 +4,7 @@
  * Not here: the root itself (root.ts), cgroup mounts (cgroup-mount.ts), reading options (mount-options.ts).
  */
 import { fail } from "../error.ts";
-import { MOUNT_ATTR_RDONLY, O_PATH } from "../kernel/constants.ts";
+import { MOUNT_ATTR_RDONLY, MS_I_VERSION, O_PATH } from "../kernel/constants.ts";
 import type { Mount } from "../spec/runtime/config.ts";
 import { cgroupMountRows } from "./cgroup-mount.ts";
 import { copyUpSteps } from "./copy-up.ts";
@@ -12,7 +12,7 @@ import { refuseIdMap } from "./idmap.ts";
 import type { MountFact, PlanInput } from "./input.ts";
 import { contextOption, isQuoted, joinOptions, labelRootRows } from "./labels.ts";
 import { changesAnything, type MountOptions, parseMountOptions } from "./mount-options.ts";
-import { attributeRow, mountSlot, moveRow, newMountRows } from "./mount-rows.ts";
+import { attributeRow, mountSlot, moveRow, newMountRows, remountRows } from "./mount-rows.ts";
 import { openRow, reachRows } from "./paths.ts";
 import { row, slot } from "./rows.ts";
 import { TAKE_HINTS, takeRow, takerOf } from "./sources.ts";
@@ -40,10 +40,11 @@ export function mountSteps(
     const options = parseMountOptions(mount.type, mount.options ?? []);
     refuse(mount, fact, options, `mounts[${index}]`);
     refuseIdMap(input, mount, options, `mounts[${index}]`);
-    if (options.bind && !options.remount && options.data.length > 0) {
+    const ignores = ignoresData(input, mount, options);
+    if (ignores !== undefined && options.data.length > 0) {
       const names = options.data.join(", ");
       warnings.push(
-        `mounts[${index}].options: a bind mount takes no options of file systems, ignored: ${names}`,
+        `mounts[${index}].options: ${ignores} takes no options of file systems, ignored: ${names}`,
       );
     }
     const step = mountStep(input, cgroupPaths, mount, fact, options, index);
@@ -81,7 +82,8 @@ function mountStep(
     hints,
   });
   if (options.remount) {
-    return step(`change the mount at ${destination}`, [...reach, ...settle("destination", options)], HINTS);
+    const rows = [...reach, ...remountRows(options, "destination"), ...settle("destination", options)];
+    return step(`change the mount at ${destination}`, rows, HINTS);
   }
   if (options.bind) {
     const source = { mount, fact, options, index };
@@ -106,7 +108,9 @@ function mountStep(
     data,
     attributes: isLateReadonly(mount, options) ? { set: set & ~MOUNT_ATTR_RDONLY, clear } : { set, clear },
   };
-  const isOld = [fact.source, ...data].some((option) => option.length > FSCONFIG_MAX || isQuoted(option));
+  const isOld =
+    options.iversion ||
+    [fact.source, ...data].some((option) => option.length > FSCONFIG_MAX || isQuoted(option));
   const rows = isOld
     ? [...reach, ...oldMountRows(type, fact.source, late, into, destination)]
     : [...newMountRows(type, fact.source, late, into), ...reach, moveRow(into, "destination")];
@@ -114,6 +118,13 @@ function mountStep(
   rows.push(...settle(into, { ...options, attributes: { set: 0, clear: 0 } }));
   const isLabelled = (input.config.linux?.mountLabel ?? "") !== "";
   return step(`mount ${type} at ${destination}`, rows, isLabelled ? LABEL_HINTS : HINTS);
+}
+
+/** What kind of mount it is that leaves options of file systems out, as in runc; undefined: it takes them. */
+function ignoresData({ host }: PlanInput, { type }: Mount, { bind }: MountOptions): string | undefined {
+  if (bind) return "a bind mount";
+  if (!/^cgroup2?$/.test(type ?? "")) return undefined;
+  return host.cgroup.mode === "unified" ? undefined : "a tree of cgroup hierarchies";
 }
 
 /** Whether what a mount covers is copied into it; runc, too, does so for a tmpfs alone. */
@@ -171,15 +182,6 @@ function refuse(mount: Mount, fact: MountFact, options: MountOptions, field: str
       message: "missing, and the options have neither bind nor rbind",
     });
   }
-  const unsupported = (property: string, what: string) =>
-    fail({ code: "UNSUPPORTED", field: `${field}.${property}`, message: `${what}: not supported yet` });
-  const kind = options.remount ? "remount" : /^cgroup2?$/.test(mount.type ?? "") ? "cgroup" : undefined;
-  if (kind !== undefined && (options.remount || !options.bind) && options.data.length > 0) {
-    throw unsupported(
-      "options",
-      `options of the file system for a ${kind} mount (${options.data.join(", ")})`,
-    );
-  }
   const below = fact.destination.startsWith("/proc/") ? fact.destination.slice(6) : undefined;
   if (below !== undefined && !PROC_ALLOWED.has(below)) {
     throw fail({
@@ -228,7 +230,7 @@ function oldMountRows(
 ): Row[] {
   return [
     row("fchdir", [slot("destination")]),
-    row("mount", [source, ".", type, 0, joinOptions(options.data)]),
+    row("mount", [source, ".", type, options.iversion ? MS_I_VERSION : 0, joinOptions(options.data)]),
     openRow(path, O_PATH, { store: into }),
     ...(changesAnything(options.attributes) ? [attributeRow(into, options.attributes, false)] : []),
   ];

@@ -196,6 +196,7 @@ function cgroupPart({ config, host, registry, options }: PlanInput): CgroupPart 
       cgroupsPath: config.linux?.cgroupsPath,
       resources: resourcesOf(config),
       ownNamespace: (config.linux?.namespaces ?? []).some(({ type }) => type === "cgroup"),
+      userNamespace: (config.linux?.namespaces ?? []).some(({ type }) => type === "user"),
     },
     host,
   );

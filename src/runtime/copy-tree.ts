@@ -219,12 +219,12 @@ function copyAttributes(from: number, to: number, status: Stat, path: string, co
 }
 
 /**
- * Those of overlayfs itself stay behind: in the copy they would mean nothing, or the wrong thing. One that the copy's
- * file system does not have is lost, as with cp(1).
+ * Those of overlayfs itself stay behind: in the copy they would mean nothing, or the wrong thing. SELinux labels are the
+ * mount's or the engine's to give. One that the copy's file system does not have is lost, as with cp(1).
  */
 function copyXattrs(from: number, to: number, path: string): void {
   for (const [name, value] of xattrsOf(from)) {
-    if (name.startsWith("trusted.overlay.") || name.startsWith("user.overlay.")) continue;
+    if (/^((trusted|user)\.overlay\.|security\.selinux$)/.test(name)) continue;
     const result = trySetXattr(to, name, value);
     if (result !== -ERRNO.ENOTSUP) checkAt(result, "fsetxattr", path);
   }

@@ -41,6 +41,20 @@ goldenPlans({
     [{ destination: "/run", type: "tmpfs", source: "tmpfs", options: ["ro", "tmpcopyup", "mode=755"] }],
     USER,
   ),
+  "mount-options": plan(
+    [
+      {
+        destination: "/a",
+        type: "tmpfs",
+        source: "a",
+        options: ["sync", "dirsync", "nolazytime", "size=1m"],
+      },
+      { destination: "/b", type: "ext4", source: "/dev/vdb", options: ["iversion", "ro"] },
+      { destination: "/a", options: ["remount", "async", "size=2m", "nosuid"] },
+      { destination: "/a", options: ["bind", "remount", "size=3m", "noexec"] },
+    ],
+    { namespaces: [{ type: "mount" }] },
+  ),
   "propagation-shared": plan([bind("/a", ["bind", "rshared"]), bind("/b", ["bind"])], {
     namespaces: [{ type: "mount" }],
     rootfsPropagation: "rshared",

@@ -18,6 +18,37 @@ import { changesAnything, parseMountOptions } from "../../../src/plan/mount-opti
 
 const attributes = (...options: string[]) => parseMountOptions("tmpfs", options).attributes;
 
+describe("options of any file system", () => {
+  const data = (...options: string[]) => parseMountOptions("tmpfs", options).data;
+
+  test("come before those of its type; what is the default anyway is left out", () => {
+    expect(data("size=1m", "sync", "dirsync", "lazytime", "mand")).toEqual([
+      "sync",
+      "dirsync",
+      "lazytime",
+      "mand",
+      "size=1m",
+    ]);
+    expect(data("async", "nolazytime", "nomand", "defaults", "silent", "loud", "")).toEqual([]);
+  });
+
+  test("take back what a file system has that is remounted", () => {
+    expect(data("remount", "async", "nolazytime", "nomand")).toEqual(["async", "nolazytime", "nomand"]);
+  });
+
+  test("are nothing to a bind mount", () => {
+    expect(parseMountOptions("none", ["bind", "sync", "iversion"])).toMatchObject({
+      data: [],
+      iversion: false,
+    });
+  });
+
+  test("iversion is a flag, and the later of two counts", () => {
+    expect(parseMountOptions("ext4", ["iversion"])).toMatchObject({ data: [], iversion: true });
+    expect(parseMountOptions("ext4", ["iversion", "noiversion"]).iversion).toBe(false);
+  });
+});
+
 describe("attributes", () => {
   test("are set, and cleared where they are taken back", () => {
     expect(attributes("ro", "nosuid", "nodev", "noexec")).toEqual({

@@ -37,8 +37,6 @@ const UNSUPPORTED: readonly (readonly [field: string, change: Change])[] = [
   ],
   ["linux.mountLabel", linux({ mountLabel: "system_u:object_r:box_t:s0", maskedPaths: ["/a"] })],
   ["linux.seccomp", linux({ seccomp: NOTIFY })],
-  ["mounts[0].options", mount({ destination: "/a", options: ["remount", "size=1m"] })],
-  ["mounts[0].options", mount({ destination: "/a", type: "cgroup", options: ["ro", "nsdelegate"] })],
 ];
 
 const INVALID: readonly (readonly [field: string, change: Change])[] = [
@@ -159,6 +157,14 @@ describe("not refused", () => {
   for (const [name, change] of Object.entries(accepted)) {
     test(name, () => expect(makePlan(planInput(smallConfig(change))).steps.length).toBeGreaterThan(0));
   }
+});
+
+test("options of file systems are ignored with a word where a cgroup mount is a tree of hierarchies, as in runc", () => {
+  const config = smallConfig(mount({ destination: "/a", type: "cgroup", options: ["ro", "nsdelegate"] }));
+  expect(makePlan(planInput(config)).warnings).toEqual([
+    "mounts[0].options: a tree of cgroup hierarchies takes no options of file systems, ignored: nsdelegate",
+  ]);
+  expect(makePlan(planInput(config, { host: HOSTS.unified })).warnings).toEqual([]);
 });
 
 test("an option that a bind mount cannot have is ignored with a word, as the kernel ignores it", () => {
