@@ -21,7 +21,7 @@ const OCI_GLOBALS = [
 ];
 /** Verbs that only the OCI level has (so far). */
 const OCI_VERBS = new Set(
-  "oci create start state delete list spec pause resume update events checkpoint restore".split(" "),
+  "oci create start state delete list spec features pause resume update events checkpoint restore".split(" "),
 );
 /** Verbs of both levels whose first argument is a container. */
 const SHARED_VERBS = new Set(["kill", "exec", "ps"]);

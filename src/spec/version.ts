@@ -4,6 +4,9 @@
 import * as v from "valibot";
 import { consistsOf } from "./scalars.ts";
 
+/** The first version whose config.json is accepted. */
+export const OLDEST_CONFIG_VERSION = "1.0.0";
+
 export { OCI_VERSION } from "./oci-version.ts";
 
 /** SemVer 2.0.0, its own regular expression; most versions are told without it, as it is dear to compile. */

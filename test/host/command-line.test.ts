@@ -113,3 +113,36 @@ describe("crun's flags", () => {
     expect(bundle.ctr("list", "-q").out).toBe("");
   });
 });
+
+describe("ociVersion", () => {
+  const run = (version: unknown) =>
+    bundle.run(["true"], (config) => {
+      config.ociVersion = version as string;
+    });
+
+  test("every 1.x is accepted, with suffixes, and a newer minor", () => {
+    for (const version of ["1.0.0", "1.0.2-dev", "1.1.0-rc.1+dev", "1.2.1", "1.3.0", "1.4.0", "1.99.0"])
+      expect({ version, code: run(version).code }).toEqual({ version, code: 0 });
+  });
+
+  test("what is none is refused, as the specification has it", () => {
+    const first = (version: unknown) => run(version).err.split("\n")[0];
+    expect(first("2.0.0")).toContain("ociVersion: must be a 1.x version");
+    expect(first("0.5.0")).toContain("ociVersion: must be a 1.x version");
+    expect(first("new")).toContain("ociVersion: must be a semantic version");
+    expect(first("")).toContain("ociVersion: must be a semantic version");
+    expect(first(null)).toContain("ociVersion: expected string, got null");
+    expect(first(undefined)).toContain("ociVersion: is required");
+  });
+});
+
+test("features is one JSON document in runc's form", () => {
+  const { out, code } = bundle.ctr("features");
+  expect(code).toBe(0);
+  expect(out).toStartWith(
+    '{\n    "ociVersionMin": "1.0.0",\n    "ociVersionMax": "1.3.0",\n    "hooks": [\n',
+  );
+  const { linux, annotations } = JSON.parse(out);
+  expect(linux.namespaces).toContain("time");
+  expect(annotations["io.ctr-bun.version"]).toMatch(/^\d/);
+});

@@ -8,6 +8,7 @@ import { createContext } from "./context.ts";
 import create from "./create.ts";
 import remove from "./delete.ts";
 import exec from "./exec.ts";
+import features from "./features.ts";
 import kill from "./kill.ts";
 import list from "./list.ts";
 import { type LogOptions, logDebug, logError, logOptions, NO_LOG, openLog } from "./log.ts";
@@ -31,6 +32,7 @@ const VERBS: Readonly<Record<string, unknown>> = {
   exec,
   list,
   spec,
+  features,
 };
 
 /** The others, each loaded when it is called. */

@@ -9,8 +9,12 @@ export function version(): string {
   return typeof CTR_BUN_VERSION === "undefined" ? "dev" : CTR_BUN_VERSION;
 }
 
+/** Commit of this build. */
+export function commit(): string {
+  return typeof CTR_BUN_COMMIT === "undefined" ? "unknown" : CTR_BUN_COMMIT;
+}
+
 /** Version, commit, and the version of the runtime specification. */
 export function versionLines(): string {
-  const commit = typeof CTR_BUN_COMMIT === "undefined" ? "unknown" : CTR_BUN_COMMIT;
-  return `ctr-bun version ${version()}\ncommit: ${commit}\nspec: ${OCI_VERSION}\nbun: ${Bun.version}\n`;
+  return `ctr-bun version ${version()}\ncommit: ${commit()}\nspec: ${OCI_VERSION}\nbun: ${Bun.version}\n`;
 }

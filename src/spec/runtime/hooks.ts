@@ -18,6 +18,15 @@ export const Hook = lazy(() =>
 export type Hook = v.InferOutput<typeof Hook>;
 
 /** All six kinds, in the order in which they come due. `prestart` is deprecated, and still used. */
+export const HOOK_NAMES = [
+  "prestart",
+  "createRuntime",
+  "createContainer",
+  "startContainer",
+  "poststart",
+  "poststop",
+] as const satisfies readonly (keyof Hooks)[];
+
 export const Hooks = lazy(() => {
   const list = optional(v.array(Hook));
   return object({
