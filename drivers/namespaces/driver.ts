@@ -43,7 +43,13 @@ function joinSteps(type: NamespaceType, path: string, field: string): Pick<Names
         field,
         about: `open ${path}`,
         // A path to a FIFO does not hold ctr-bun up.
-        action: { do: "open", as: `namespace.${type}`, path, flags: O_RDONLY | O_NONBLOCK },
+        action: {
+          do: "open",
+          as: `namespace.${type}`,
+          path,
+          flags: O_RDONLY | O_NONBLOCK,
+          namespace: FLAGS[type],
+        },
         hints: { ENOENT: `linux.namespaces names a ${type} namespace that does not exist (any more)` },
       },
     ],
@@ -55,7 +61,7 @@ function joinSteps(type: NamespaceType, path: string, field: string): Pick<Names
         path,
         rows: [{ call: "setns", args: [{ fd: `namespace.${type}` }, FLAGS[type]] }],
         hints: {
-          EINVAL: `the file is not a ${type} namespace, or it is the user namespace that ctr-bun is in already`,
+          EINVAL: "it is the user namespace that ctr-bun is in already",
           EPERM: "joining it takes CAP_SYS_ADMIN in the user namespace that owns it",
         },
       },

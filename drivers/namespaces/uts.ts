@@ -16,7 +16,10 @@ export function namesSteps({ hostname, domainname }: NamespaceContext): InitStep
       field,
       about: `set the ${field} to ${name}`,
       rows: [{ call, args: [name, length] }],
-      hints: { EINVAL: "a host or domain name has at most 64 bytes" },
+      hints: {
+        EINVAL: "a host or domain name has at most 64 bytes",
+        EPERM: "the uts namespace belongs to another user namespace than the container's",
+      },
     });
   }
   return steps;

@@ -264,6 +264,7 @@ export const RDTGROUP_SUPER_MAGIC = 0x7655821;
 
 // include/uapi/linux/nsfs.h
 export const NS_GET_USERNS = 0xb701;
+export const NS_GET_NSTYPE = 0xb703;
 
 // include/uapi/linux/keyctl.h
 export const KEYCTL_JOIN_SESSION_KEYRING = 1;

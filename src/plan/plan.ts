@@ -257,6 +257,15 @@ function refuse(input: PlanInput, process: Process): void {
   needs("user", "linux.uidMappings", isSet(linux?.uidMappings));
   needs("user", "linux.gidMappings", isSet(linux?.gidMappings));
   needs("time", "linux.timeOffsets", clocks);
+  const user = namespaces.findIndex(({ type }) => type === "user");
+  if (input.facts.hostsOwn.includes("user")) {
+    throw fail({
+      code: "INVALID_CONFIG",
+      field: `linux.namespaces[${user}].path`,
+      message: "the user namespace that ctr-bun is in already cannot be joined",
+      hint: "leave it out: what is not listed is ctr-bun's own",
+    });
+  }
   if (clocks && namespaces.some(({ type, path }) => type === "time" && path !== undefined)) {
     throw fail({
       code: "INVALID_CONFIG",

@@ -24,6 +24,7 @@ import { joinsMountNamespace } from "./root.ts";
 import { ORPHANED, row, syncStep } from "./rows.ts";
 import { outerStdioStep } from "./stdio.ts";
 import type { InitStep, Row, Step } from "./step.ts";
+import { checkIdMap } from "./user-maps.ts";
 
 /** Label of the child's first row. */
 export const CHILD = "child";
@@ -182,7 +183,7 @@ export function procFileStep(field: string, about: string, file: string, text: s
   };
 }
 
-function userNamespaceSteps({ config }: PlanInput): Step[] {
+function userNamespaceSteps({ config, host }: PlanInput): Step[] {
   const uid = config.linux?.uidMappings ?? [];
   const gid = config.linux?.gidMappings ?? [];
   for (const [property, map] of [
@@ -197,6 +198,8 @@ function userNamespaceSteps({ config }: PlanInput): Step[] {
       hint: `give linux.${property}, such as [{"containerID": 0, "hostID": 100000, "size": 65536}]`,
     });
   }
+  checkIdMap("linux.uidMappings", uid, host.arch);
+  checkIdMap("linux.gidMappings", gid, host.arch);
   return [
     {
       on: "init",
@@ -238,9 +241,10 @@ function timeNamespaceSteps({ config }: PlanInput): Step[] {
     offset === undefined ? [] : [`${clock} ${offset.secs ?? 0} ${offset.nanosecs ?? 0}\n`],
   );
   if (lines.length > 0) {
-    steps.push(
-      procFileStep("linux.timeOffsets", "set the clocks' offsets", "timens_offsets", lines.join("")),
-    );
+    steps.push({
+      ...procFileStep("linux.timeOffsets", "set the clocks' offsets", "timens_offsets", lines.join("")),
+      hints: { ERANGE: "a clock can be set neither below 0 nor more than 146 years ahead" },
+    });
   }
   return steps;
 }

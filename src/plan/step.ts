@@ -120,6 +120,8 @@ export interface OpenAction {
   readonly as: string;
   readonly path: string;
   readonly flags: number;
+  /** It must be the file of a namespace of this type (CLONE_NEW*). */
+  readonly namespace?: number;
 }
 /** Writes uid_map or gid_map of the init (user_namespaces(7)); only at the sync point `maps`. */
 export interface IdMapAction {

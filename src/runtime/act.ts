@@ -2,7 +2,7 @@
 import type { ActContext } from "../driver.ts";
 import { asCtrError, errorLine, fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
-import { AT_REMOVEDIR, NSFS_MAGIC } from "../kernel/constants.ts";
+import { AT_REMOVEDIR, NS_GET_NSTYPE, NSFS_MAGIC } from "../kernel/constants.ts";
 import { ERRNO, errnoName } from "../kernel/errno.ts";
 import { close, open, readTextIfAny, tryMkdir, tryUnlink, tryWriteFile } from "../kernel/file.ts";
 import { viewOf } from "../kernel/memory.ts";
@@ -45,8 +45,8 @@ function act(action: HostAction, context: HostContext): void {
       return;
     case "open":
       context.descriptors[action.as] = open(action.path, action.flags);
-      if (action.as.startsWith("namespace."))
-        needNamespace(context.descriptors[action.as] ?? -1, action.path);
+      if (action.namespace !== undefined)
+        needNamespace(context.descriptors[action.as] ?? -1, action.path, action.namespace);
       return;
     case "id-map":
       writeIdMap(action, context.stage0 ?? 0);
@@ -130,14 +130,15 @@ function copyUp(user: boolean, context: HostContext): void {
   }
 }
 
-/** Refuses what is no namespace's file; setns(2) would only say EINVAL, which has other reasons too. */
-function needNamespace(fd: number, path: string): void {
+/** Refuses what is no file of such a namespace; setns(2) would only say EINVAL, which has other reasons too. */
+function needNamespace(fd: number, path: string, flag: number): void {
   const status = new Uint8Array(120);
   check(sys("fstatfs", fd, status), { syscall: "fstatfs", path });
-  if (viewOf(status).getBigInt64(0, true) === BigInt(NSFS_MAGIC)) return;
+  const isNamespace = viewOf(status).getBigInt64(0, true) === BigInt(NSFS_MAGIC);
+  if (isNamespace && sys("ioctl", fd, NS_GET_NSTYPE, 0) === flag) return;
   throw fail({
     code: "INVALID_CONFIG",
-    message: "not the file of a namespace",
+    message: isNamespace ? "the file of a namespace of another type" : "not the file of a namespace",
     path,
     hint: "give a path like /proc/PID/ns/net, or one that such a file is bind-mounted on",
   });

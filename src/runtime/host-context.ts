@@ -3,6 +3,7 @@ import type { DriverRegistry, Host } from "../driver.ts";
 import { check } from "../kernel/check.ts";
 import { tryWriteFile } from "../kernel/file.ts";
 import type { HostStep, IdMapAction } from "../plan/step.ts";
+import { idMapText } from "../plan/user-maps.ts";
 import type { Hook } from "../spec/runtime/config.ts";
 
 /** What host steps work on. */
@@ -33,10 +34,9 @@ export interface HostContext {
 /** uid_map and gid_map take the whole map in one write (user_namespaces(7)). */
 export function writeIdMap({ file, map }: Pick<IdMapAction, "file" | "map">, pid: number): void {
   const path = `/proc/${pid}/${file}`;
-  const text = map.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
-  check(tryWriteFile(path, text), {
+  check(tryWriteFile(path, idMapText(map)), {
     syscall: "write",
     path,
-    hint: "the mapped IDs must be ctr-bun's own, not overlap, and there may be at most 340 ranges",
+    hint: "the IDs that are mapped must be ones that ctr-bun's own user namespace has, each once",
   });
 }

@@ -106,7 +106,7 @@ describe("namespaces", () => {
       ],
       [
         "/proc/self/ns/uts",
-        "linux.namespaces[1]: cannot join the network namespace /proc/self/ns/uts: invalid argument",
+        "linux.namespaces[1]: the file of a namespace of another type (/proc/self/ns/uts)",
       ],
     ]) {
       const { code, err } = bundle.run(["true"], ({ linux }) => {

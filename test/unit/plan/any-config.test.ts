@@ -219,6 +219,8 @@ function mend(config: RuntimeConfig): RuntimeConfig {
   for (const type of ["uts", "network", "ipc"] as const) if (!wanted.has(type)) wanted.set(type, { type });
   const { timeOffsets, uidMappings, gidMappings, ...rest } = linux;
   const own = [{ containerID: 0, hostID: 100_000, size: 1000 }];
+  /** One range of any map, and with the container's root. */
+  const sound = (map: typeof uidMappings) => map?.slice(0, 1).map((range) => ({ ...range, containerID: 0 }));
   const sysctl = Object.fromEntries(
     Object.entries(linux.sysctl ?? {}).filter(([key]) => key !== "kernel.panic" && key !== "net..x"),
   );
@@ -242,7 +244,7 @@ function mend(config: RuntimeConfig): RuntimeConfig {
       devices: (linux.devices ?? []).filter(({ major = 0 }) => major >= 0 && major <= 4095),
       ...(wanted.get("user") === undefined
         ? {}
-        : { uidMappings: uidMappings ?? own, gidMappings: gidMappings ?? own }),
+        : { uidMappings: sound(uidMappings) ?? own, gidMappings: sound(gidMappings) ?? own }),
       ...(wanted.get("time")?.path === undefined && wanted.has("time") && timeOffsets ? { timeOffsets } : {}),
       ...(linux.seccomp === undefined ? {} : { seccomp: { ...linux.seccomp, syscalls } }),
     },
@@ -271,7 +273,13 @@ const input: fc.Arbitrary<PlanInput> = fc
       }),
       { nil: undefined },
     ),
-    hostsOwn: fc.uniqueArray(fc.constantFrom<NamespaceType>(...NAMESPACE_TYPES), { maxLength: 1 }),
+    hostsOwn: fc.oneof(
+      { weight: 5, arbitrary: fc.constant([]) },
+      {
+        weight: 1,
+        arbitrary: fc.uniqueArray(fc.constantFrom<NamespaceType>(...NAMESPACE_TYPES), { maxLength: 1 }),
+      },
+    ),
   })
   .map(
     ({
