@@ -7,6 +7,7 @@ import {
   MSG_NOSIGNAL,
   SCM_RIGHTS,
   SOCK_CLOEXEC,
+  SOCK_DGRAM,
   SOCK_SEQPACKET,
   SOCK_STREAM,
   SOL_SOCKET,
@@ -26,6 +27,11 @@ export function socketPair(): [number, number] {
 /** struct sockaddr_un (unix(7)): at most 107 bytes of path. */
 function unixAddress(path: string): Uint8Array {
   const bytes = new TextEncoder().encode(path);
+  if (path.startsWith("@")) {
+    // Abstract: a NUL in the first place, and no end but the length (as systemd and Go write it).
+    bytes[0] = 0;
+    return Uint8Array.from([AF_UNIX, 0, ...bytes.subarray(0, 107)]);
+  }
   if (bytes.byteLength > 107) {
     throw fail({ code: "INVALID_ARGUMENT", message: `socket path longer than 107 bytes`, path });
   }
@@ -46,6 +52,26 @@ export function listenUnix(path: string, backlog = 1): number {
   if (listening < 0) sys("close", fd);
   check(bound, { syscall: "bind", path });
   check(listening, { syscall: "listen", path });
+  return fd;
+}
+
+/** A SOCK_DGRAM socket at `path`. */
+export function bindDatagram(path: string): number {
+  const address = unixAddress(path);
+  const fd = check(sys("socket", AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), { syscall: "socket" });
+  const bound = sys("bind", fd, address, address.byteLength);
+  if (bound < 0) sys("close", fd);
+  check(bound, { syscall: "bind", path });
+  return fd;
+}
+
+/** A SOCK_DGRAM socket that sends to `path`, abstract with a leading `@`. */
+export function connectDatagram(path: string): number {
+  const address = unixAddress(path);
+  const fd = check(sys("socket", AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), { syscall: "socket" });
+  const connected = sys("connect", fd, address, address.byteLength);
+  if (connected < 0) sys("close", fd);
+  check(connected, { syscall: "connect", path });
   return fd;
 }
 

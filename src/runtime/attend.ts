@@ -7,20 +7,28 @@ import { type Ending, tryKill, tryPidfd, waitAny, waitPid } from "../kernel/proc
 import { sys } from "../kernel/raw.ts";
 import { SIGCHLD, SIGWINCH } from "../kernel/signal.ts";
 import { relayTerminal } from "./console.ts";
+import type { Notifications } from "./notify.ts";
 
 /** Of a process that ended, and somebody else has waited for. */
 const UNKNOWN: Ending = { code: 255, signal: undefined };
 
 /**
  * Waits for the process. `signals` comes from catchSignals(), or catchChildSignals(): then whatever child has ended is
- * waited for. `master` is the other side of its terminal.
+ * waited for. `master` is the other side of its terminal. The service manager is told of ctr-bun itself: it is what that
+ * has started, and ends with the program.
  */
-export function attend(pid: number, signals: number, master: number | undefined): Ending {
+export function attend(
+  pid: number,
+  signals: number,
+  master: number | undefined,
+  notifications?: Notifications,
+): Ending {
   const pidfd = tryPidfd(pid);
   const relay = master === undefined ? undefined : relayTerminal(master);
   const numbers = new Uint8Array(256);
   const view = viewOf(numbers);
   let ended: Ending | undefined;
+  let toHear = notifications;
   const reap = (): void => {
     for (let child = waitAny(); child !== undefined; child = waitAny())
       if (child.pid === pid) ended = child.ending;
@@ -30,6 +38,7 @@ export function attend(pid: number, signals: number, master: number | undefined)
       const events = poll([
         { fd: pidfd, events: POLLIN },
         { fd: signals, events: POLLIN },
+        { fd: toHear?.fd ?? -1, events: POLLIN },
         ...(relay?.watches() ?? []),
       ]);
       if (events[1] !== 0) {
@@ -41,13 +50,15 @@ export function attend(pid: number, signals: number, master: number | undefined)
           else tryKill(pid, signal);
         }
       }
-      relay?.handle(events.slice(2));
+      if (events[2] !== 0 && toHear?.handle(process.pid) === true) toHear = undefined;
+      relay?.handle(events.slice(3));
       if (pidfd < 0 || events[0] !== 0) {
         return ended ?? waitPid(pid) ?? UNKNOWN;
       }
     }
   } finally {
     relay?.end();
+    notifications?.close();
     if (pidfd >= 0) close(pidfd);
   }
 }

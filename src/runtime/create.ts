@@ -13,6 +13,7 @@ import { missingCgroups, noteCreating } from "./creating.ts";
 import { runPoststop } from "./delete.ts";
 import { runHooks } from "./hooks.ts";
 import { lateSteps } from "./late-calls.ts";
+import type { Notifications } from "./notify.ts";
 import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
 import { type ContainerRequest, prepare } from "./prepare.ts";
 import { type ContainerRecord, claimID, processStat, removeState, writeRecord } from "./state.ts";
@@ -22,21 +23,54 @@ export interface Made {
   readonly pid: number;
   readonly record: ContainerRecord;
   readonly master: number | undefined;
+  /** What the program says to the service manager, where there is one, of a container that runs. */
+  readonly notifications: Notifications | undefined;
+}
+
+/** Loaded only where somebody is to be told. */
+export function notifyModule(): typeof import("./notify.ts") {
+  return require("./notify.ts") as typeof import("./notify.ts");
+}
+
+/**
+ * What must be there before anything is made: the plan, whoever is to get something, and the ID, last. With a notify
+ * socket the ID comes first, since the plan mounts a directory of its state; it is given back where the rest fails.
+ */
+function makeReady(request: ContainerRequest, until: "created" | "executing") {
+  const { root, id, notifySocket } = request;
+  const wantsTerminal = request.config.process?.terminal === true;
+  const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
+  if (wantsTerminal && request.terminal === undefined) throw noConsole();
+  const claimed = notifySocket === undefined ? undefined : claimID(root, id);
+  try {
+    let { config } = request;
+    if (claimed !== undefined) {
+      notifyModule().makeNotifyDirectory(claimed);
+      config = notifyModule().withNotifySocket(config, claimed);
+    }
+    const { plan, facts } = prepare({ ...request, config }, until === "created" ? "wait" : "go");
+    request.onPlan?.(plan);
+    for (const warning of plan.warnings) request.onWarning?.(warning);
+    const consoleSocket =
+      wantsTerminal && socketPath !== undefined ? connectConsoleSocket(socketPath) : undefined;
+    const receivers = pidfdReceivers(request).map(connectReceiver);
+    const directory = claimed ?? claimID(root, id);
+    const notifications =
+      until === "executing" && notifySocket !== undefined
+        ? notifyModule().listenForReady(directory, notifySocket)
+        : undefined;
+    return { plan, facts, consoleSocket, receivers, directory, notifications };
+  } catch (error) {
+    if (claimed !== undefined) removeState(root, id);
+    throw error;
+  }
 }
 
 /** Makes a container up to the point where its program is next; undone whole when anything fails. */
 export function makeContainer(request: ContainerRequest, until: "created" | "executing"): Made {
   const { root, id, config, bundle, host, registry } = request;
-  const wantsTerminal = config.process?.terminal === true;
-  const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
-  if (wantsTerminal && request.terminal === undefined) throw noConsole();
-  const { plan, facts } = prepare(request, until === "created" ? "wait" : "go");
-  request.onPlan?.(plan);
-  for (const warning of plan.warnings) request.onWarning?.(warning);
-  const consoleSocket =
-    wantsTerminal && socketPath !== undefined ? connectConsoleSocket(socketPath) : undefined;
-  const receivers = pidfdReceivers(request).map(connectReceiver);
-  const directory = claimID(root, id);
+  const ready = makeReady(request, until);
+  const { plan, facts, consoleSocket, receivers, directory, notifications } = ready;
   let start: number | undefined;
   let master: number | undefined;
   let record: ContainerRecord | undefined;
@@ -102,9 +136,10 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
       },
     });
     if (record === undefined) throw new Error("the init did not wait");
-    return { pid, record, master };
+    return { pid, record, master, notifications };
   } catch (error) {
     if (master !== undefined) close(master);
+    notifications?.close();
     removeState(root, id);
     if (poststop !== undefined) runPoststop(poststop);
     throw error;

@@ -26,6 +26,8 @@ export interface ContainerRequest {
   /** Where the terminal's other side goes, with process.terminal: ctr-bun's own terminal, or a socket. */
   readonly terminal?: "pass-through" | { readonly consoleSocket: string };
   readonly preserveFds?: number;
+  /** Of the service manager, as in NOTIFY_SOCKET: it is told when the container is ready (sd_notify(3)). */
+  readonly notifySocket?: string;
   readonly pidFile?: string;
   readonly noPivot?: boolean;
   readonly noNewKeyring?: boolean;

@@ -3,7 +3,7 @@ import { close } from "../kernel/file.ts";
 import { adoptOrphans } from "../kernel/process.ts";
 import { catchChildSignals, catchSignals } from "../kernel/signal.ts";
 import { attend } from "./attend.ts";
-import { makeContainer } from "./create.ts";
+import { makeContainer, notifyModule } from "./create.ts";
 import { removeContainer } from "./delete.ts";
 import { runPoststart } from "./poststart.ts";
 import type { ContainerRequest } from "./prepare.ts";
@@ -40,11 +40,11 @@ export async function runContainer(
 ): Promise<ExitStatus> {
   const adopts = request.subreaper === true && leavesOrphans(request);
   const signals = catchSignals();
-  const { pid, record, master } = makeContainer(request, "executing");
+  const { pid, record, master, notifications } = makeContainer(request, "executing");
   if (adopts) adoptOrphans();
   started(request, record);
   // Only now: hooks are waited for one by one.
-  const ending = attend(pid, adopts ? catchChildSignals() : signals, master);
+  const ending = attend(pid, adopts ? catchChildSignals() : signals, master, notifications);
   const { cgroupDriver, cgroupPaths } = record;
   const killed = ending.signal === 9 && cgroupDriver !== undefined;
   const oomKilled = killed && request.registry.get("cgroup", cgroupDriver).oomKills(cgroupPaths) > 0;
@@ -52,10 +52,11 @@ export async function runContainer(
   return { ...ending, oomKilled };
 }
 
-/** Runs in the background: returns the pid once the program runs. */
+/** Runs in the background: returns the pid once the program runs, and is ready where somebody is to be told so. */
 export async function runDetached(request: ContainerRequest): Promise<{ pid: number }> {
-  const { pid, record, master } = makeContainer(request, "executing");
+  const { pid, record, master, notifications } = makeContainer(request, "executing");
   if (master !== undefined) close(master);
   started(request, record);
+  if (notifications !== undefined) notifyModule().waitForReady(notifications, pid);
   return { pid };
 }

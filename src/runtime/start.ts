@@ -7,6 +7,7 @@ import { viewOf } from "../kernel/memory.ts";
 import { receive, tryConnectUnix } from "../kernel/socket.ts";
 import { REPORT, REPORT_SIZE } from "../machine/report.ts";
 import type { Hooks } from "../spec/runtime/hooks.ts";
+import { notifyModule } from "./create.ts";
 import { killInit } from "./delete.ts";
 import type { HookEar } from "./hook-ear.ts";
 import { lateFailure } from "./late-calls.ts";
@@ -20,10 +21,19 @@ import {
 } from "./state.ts";
 import { currentStatus } from "./status.ts";
 
-export async function startContainer(root: string, id: string, registry: DriverRegistry): Promise<void> {
+/** `notifySocket` as in NOTIFY_SOCKET: start then waits until the program is ready, and tells it there. */
+export async function startContainer(
+  root: string,
+  id: string,
+  registry: DriverRegistry,
+  notifySocket?: string,
+): Promise<void> {
   const record = needRecord(root, id);
   const status = currentStatus(root, record, registry);
   if (status !== "created") throw wrongState(id, status);
+  const notify = notifySocket === undefined ? undefined : notifyModule();
+  const notifications =
+    notifySocket === undefined ? undefined : notify?.listenForReady(stateDirectory(root, id), notifySocket);
   const directory = openDirectory(stateDirectory(root, id));
   let connection: number;
   try {
@@ -39,6 +49,7 @@ export async function startContainer(root: string, id: string, registry: DriverR
   }
   tryUnlink(startSocket(root, id));
   runPoststart(record);
+  if (notifications !== undefined) notify?.waitForReady(notifications, record.pid);
 }
 
 /** runc's words. */

@@ -5,10 +5,12 @@ import { close, open, readlink, writeAll } from "../../kernel/file.ts";
 import { isTerminal } from "../../kernel/terminal.ts";
 import type { ContainerRequest } from "../../runtime/prepare.ts";
 import type { StepTime } from "../../runtime/trace.ts";
+import type { RuntimeConfig } from "../../spec/runtime/config.ts";
 import type { Values } from "../argv.ts";
 import { bundlePath, type OciContext, readBundle } from "./context.ts";
 import { logDebug, logWarning } from "./log.ts";
 import { planLines } from "./plan-lines.ts";
+import { listenDescriptors, notifySocket } from "./service-manager.ts";
 
 export const CREATE_ARGS = {
   bundle: {
@@ -30,11 +32,11 @@ export const CREATE_ARGS = {
  * A count of descriptors, from --preserve-fds. To be read before anything is opened: a gap among those that the caller
  * passes would be filled with a descriptor of ctr-bun's own.
  */
-export function descriptorCount(text: string | undefined): number {
-  if (text === undefined) return 0;
-  if (!/^\d{1,5}$/.test(text))
+export function descriptorCount(text: string | undefined, passed = 0): number {
+  if (text === undefined && passed === 0) return 0;
+  if (!/^\d{1,5}$/.test(text ?? "0"))
     throw fail({ code: "USAGE", field: "--preserve-fds", message: `not a count: ${JSON.stringify(text)}` });
-  const count = Number(text);
+  const count = passed + Number(text ?? "0");
   for (let fd = 3; fd < 3 + count; fd++) needInherited(fd);
   return count;
 }
@@ -62,6 +64,12 @@ function writeTrace(path: string): (times: StepTime[]) => void {
   };
 }
 
+function withEnvironment(config: RuntimeConfig, env: readonly string[]): RuntimeConfig {
+  const { process } = config;
+  if (process === undefined || env.length === 0) return config;
+  return { ...config, process: { ...process, env: [...(process.env ?? []), ...env] } };
+}
+
 /** The request; `foreground` lets the container's terminal be ctr-bun's own. */
 export function createRequest(
   context: OciContext,
@@ -69,9 +77,11 @@ export function createRequest(
   values: Values<typeof CREATE_ARGS>,
   foreground: boolean,
 ): ContainerRequest {
-  const preserveFds = descriptorCount(values["preserve-fds"]);
+  const listen = listenDescriptors();
+  const preserveFds = descriptorCount(values["preserve-fds"], listen.count);
   const bundle = bundlePath(values.bundle);
   const config = readBundle(bundle, values.config);
+  const notify = notifySocket();
   const socket = values["console-socket"];
   const pidFile = values["pid-file"];
   const pidfdSocket = values["pidfd-socket"];
@@ -97,7 +107,8 @@ export function createRequest(
     root: context.root,
     id,
     bundle,
-    config,
+    config: withEnvironment(config, listen.env),
+    ...(notify === undefined ? {} : { notifySocket: notify }),
     registry: context.registry,
     host: context.host,
     preserveFds,
