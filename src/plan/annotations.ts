@@ -48,11 +48,14 @@ export const MEANINGFUL_ANNOTATIONS: readonly string[] = [
 ].sort();
 
 /** Reads the annotations of a config. Throws UNSUPPORTED for one that is refused. */
-export function readAnnotations({ annotations, hooks }: Partial<RuntimeConfig>): Wishes {
+export function readAnnotations({ annotations, hooks, linux }: Partial<RuntimeConfig>): Wishes {
   let wishes = NOTHING;
   for (const key in annotations) {
     const value = key.startsWith(PREFIX) ? annotations[key] : undefined;
     if (value === undefined) continue;
+    // Which option the label is given as: `context` is what it is here.
+    if (key === "run.oci.mount_context_type" && value !== "context" && linux?.mountLabel !== undefined)
+      throw unsupported(key, "not supported: only context is", "leave it out, or give context");
     const hint = Object.hasOwn(REFUSED, key) ? REFUSED[key] : undefined;
     if (hint !== undefined && value !== "") throw unsupported(key, "not supported", hint);
     const done = Object.hasOwn(DONE, key) ? DONE[key] : undefined;

@@ -44,6 +44,14 @@ describe("annotations", () => {
     });
   });
 
+  test("another context for mounts is refused where there is a label to give", () => {
+    const annotations = { "run.oci.mount_context_type": "fscontext" };
+    const linux = { mountLabel: "a:b:c:s0" };
+    expect(readAnnotations({ annotations })).toEqual({});
+    expect(readAnnotations({ annotations: { "run.oci.mount_context_type": "context" }, linux })).toEqual({});
+    expect(() => readAnnotations({ annotations, linux })).toThrow("not supported: only context is");
+  });
+
   test("that would change the container are refused", () => {
     for (const key of [
       "run.oci.handler",
