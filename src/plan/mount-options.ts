@@ -138,9 +138,6 @@ export function parseMountOptions(type: string | undefined, options: readonly st
   };
 }
 
-/** Parameters that the kernel takes for every file system (vfs_parse_sb_flag() in fs/fs_context.c). */
-const OF_EVERY_FILE_SYSTEM = ["dirsync", "lazytime", "mand", "sync"];
-
 /** Every option that means something here, for `features`; parameters of single file systems are not among them. */
 export function knownMountOptions(): string[] {
   const recursive = [...Object.keys(ATTRIBUTES), ...Object.keys(PROPAGATION)];
@@ -149,8 +146,8 @@ export function knownMountOptions(): string[] {
       ...recursive,
       ...recursive.map((option) => `r${option}`),
       ...WITHOUT_EFFECT,
-      ...OF_EVERY_FILE_SYSTEM,
-      ...["bind", "rbind", "remount", "tmpcopyup", "idmap", "ridmap"],
+      ...FILE_SYSTEM,
+      ...["bind", "rbind", "remount", "tmpcopyup", "idmap", "ridmap", "iversion", "noiversion"],
     ]),
   ];
 }

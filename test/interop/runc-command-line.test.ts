@@ -284,7 +284,6 @@ test("features has every key and name of runc's, but for what is refused", () =>
   // Options of single file systems, which are passed on to the kernel; the systemd cgroup manager; seccomp agents.
   expect(missing).toEqual([
     ".mountOptions: acl",
-    ".mountOptions: iversion",
     ".mountOptions: noacl",
     ".linux.cgroup.systemd",
     ".linux.cgroup.systemdUser",
