@@ -1,0 +1,59 @@
+// What one task has, for run and exec, in a user namespace too: a session of its own, groups, umask, limits, no_new_privs.
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type Bundle, freshID, makeBundle } from "../support/bundle.ts";
+import type { Config } from "../support/config.ts";
+
+let bundle: Bundle;
+beforeAll(() => {
+  bundle = makeBundle();
+});
+afterAll(() => bundle.dispose());
+
+const SHOW =
+  "id -G; umask; ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj; grep NoNewPrivs /proc/self/status | tr -d '\\t'";
+const SHOWN = "100 7 8\n0027\n123\n456\n321\nNoNewPrivs:1\n";
+
+function plain({ process }: Config): void {
+  process.user = { uid: 1000, gid: 100, additionalGids: [7, 8], umask: 0o27 } as never;
+  process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 123, hard: 456 }];
+  process.oomScoreAdj = 321;
+}
+
+function inUserNamespace(config: Config): void {
+  plain(config);
+  config.linux.namespaces.push({ type: "user" });
+  config.linux.uidMappings = config.linux.gidMappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+}
+
+for (const [name, change] of Object.entries({ plain, inUserNamespace })) {
+  test(`groups, umask, limits, OOM score and no_new_privs, of run and exec: ${name}`, () => {
+    expect(bundle.run(["sh", "-c", SHOW], change)).toEqual({ code: 0, out: SHOWN, err: "" });
+    const id = freshID();
+    bundle.configure(["sleep", "100"], change);
+    expect(bundle.ctr("run", "--detach", "--bundle", bundle.path, id).code).toBe(0);
+    try {
+      expect(bundle.ctr("exec", id, "sh", "-c", SHOW)).toEqual({ code: 0, out: SHOWN, err: "" });
+    } finally {
+      bundle.ctr("delete", "--force", id);
+    }
+  });
+}
+
+test("a session of its own, always, so that no terminal of the host can be typed into (TIOCSTI)", () => {
+  // proc_pid_stat(5): the session is the sixth field.
+  const session = [
+    "sh",
+    "-c",
+    "read -r pid name state parent group session rest </proc/$$/stat; test $session = $$ && echo own",
+  ];
+  expect(bundle.run(session)).toEqual({ code: 0, out: "own\n", err: "" });
+  const id = freshID();
+  bundle.configure(["sleep", "100"]);
+  expect(bundle.ctr("run", "--detach", "--bundle", bundle.path, id).code).toBe(0);
+  try {
+    expect(bundle.ctr("exec", id, ...session)).toEqual({ code: 0, out: "own\n", err: "" });
+  } finally {
+    bundle.ctr("delete", "--force", id);
+  }
+});
