@@ -268,6 +268,7 @@ export const NS_GET_NSTYPE = 0xb703;
 
 // include/uapi/linux/keyctl.h
 export const KEYCTL_JOIN_SESSION_KEYRING = 1;
+export const KEYCTL_SETPERM = 5;
 
 // include/uapi/linux/seccomp.h
 export const SECCOMP_SET_MODE_FILTER = 1;

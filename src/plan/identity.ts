@@ -5,6 +5,7 @@
 import type { SeccompProgram } from "../driver.ts";
 import {
   KEYCTL_JOIN_SESSION_KEYRING,
+  KEYCTL_SETPERM,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
   SECCOMP_SET_MODE_FILTER,
@@ -13,7 +14,7 @@ import type { Process } from "../spec/runtime/config.ts";
 import { RLIMIT_TYPES } from "../spec/runtime/process.ts";
 import { boundingSteps, capabilitySteps, type Grantable, grantedSets } from "./capabilities.ts";
 import type { PlanFacts } from "./input.ts";
-import { row } from "./rows.ts";
+import { row, slot } from "./rows.ts";
 import type { BytesArg, HostStep, InitStep, Step } from "./step.ts";
 
 /** Resource limits by the process itself; in a user namespace ctr-bun sets them from outside. */
@@ -83,13 +84,27 @@ export function limitSteps(process: Process, userNamespace: boolean, nofile: Pla
   return { early, host, last };
 }
 
+/**
+ * What a session keyring allows from the start (all to who possesses it; view, read and link to its user), and search
+ * for its user: without it, what `exec` runs would get another keyring of the same name (keyctl_setperm(3)).
+ */
+const KEYRING_PERMISSIONS = 0x3f1b0000;
+
 /** A session keyring of the container's own, so that the host's keys are out of reach (keyrings(7)). */
 export function keyringStep(id: string): InitStep {
   return {
     on: "init",
     field: "process",
     about: "join a session keyring of its own",
-    rows: [row("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, `_ses.${id}`, 0, 0, 0], { allow: "ENOSYS" })],
+    rows: [
+      row("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, `_ses.${id}`, 0, 0, 0], {
+        store: "keyring",
+        allow: "ENOSYS",
+        onError: "keyring.none",
+      }),
+      row("keyctl", [KEYCTL_SETPERM, slot("keyring"), KEYRING_PERMISSIONS]),
+      row("getpid", [], { label: "keyring.none" }),
+    ],
     hints: {
       EDQUOT: "the user's key quota is used up (kernel.keys.maxkeys): give --no-new-keyring, or raise it",
     },

@@ -61,6 +61,19 @@ describe("exec", () => {
       bundle.ctr("delete", "--force", id);
     }
   });
+
+  test("joins the session keyring of the container", () => {
+    const id = freshID();
+    bundle.configure(["sleep", "100"], (config) => {
+      config.linux.maskedPaths = [];
+    });
+    bundle.ctr("run", "--detach", "--bundle", bundle.path, id);
+    try {
+      expect(bundle.ctr("exec", id, "grep", "-c", `keyring *_ses.${id}`, "/proc/keys").out).toBe("1\n");
+    } finally {
+      bundle.ctr("delete", "--force", id);
+    }
+  });
 });
 
 test("a link in a mounted file system leads no later mount into /proc, and no sysctl into a file", () => {
