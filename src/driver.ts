@@ -17,6 +17,8 @@ export interface Host {
   readonly arch: "x86_64" | "aarch64";
   readonly uid: number;
   readonly cgroup: HostCgroup;
+  /** ctr-bun itself is in a user namespace: it makes no devices, and sets no rules for them. */
+  readonly userNamespace?: boolean;
   /** Bounding set of ctr-bun, bit by capability number. */
   readonly capabilities: bigint;
   /** Security modules that are active, under their names in /sys/kernel/security/lsm. */

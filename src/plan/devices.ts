@@ -85,7 +85,9 @@ export function deviceSteps(input: PlanInput): InitStep[] {
   );
   const mount = mounts[at];
   if (mount !== undefined && optionsOf(mount).bind) return [];
-  const user = (input.config.linux?.namespaces ?? []).some(({ type }) => type === "user");
+  const user =
+    input.host.userNamespace === true ||
+    (input.config.linux?.namespaces ?? []).some(({ type }) => type === "user");
   const dev: Arg = mount === undefined ? slot(DEV) : slot(mountSlot(at));
   const steps: InitStep[] = [];
   if (mount === undefined) {

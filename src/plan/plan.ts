@@ -2,13 +2,13 @@
  * From config.json to a plan: the order of everything that makes a container. Pure: the host, the drivers and what was
  * looked up come as values. Not here: any section's steps (one file each), carrying the plan out (runtime/).
  */
-import type { CgroupPart, NamespacePart, SeccompProgram } from "../driver.ts";
+import type { NamespacePart, SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
-import type { LinuxResources, NamespaceType, Process } from "../spec/runtime/config.ts";
-import { meansNoProcess } from "../spec/version.ts";
+import type { NamespaceType, Process } from "../spec/runtime/config.ts";
 import { affinitySteps, wholeCpusetSteps } from "./affinity.ts";
 import { readAnnotations, type Wishes } from "./annotations.ts";
 import { grantable } from "./capabilities.ts";
+import { cgroupPart, isSet } from "./cgroup.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
@@ -165,58 +165,6 @@ function childStep(): InitStep {
   };
 }
 
-const NO_CGROUP: CgroupPart = {
-  paths: {},
-  before: [],
-  join: [],
-  atPid: [],
-  cloneInto: undefined,
-  warnings: [],
-};
-
-/** Without a pids limit of 0 that the document's version does not mean as one. */
-function resourcesOf({ ociVersion, linux }: PlanInput["config"]): LinuxResources | undefined {
-  const resources = linux?.resources;
-  if (resources?.pids?.limit !== 0 || meansNoProcess(ociVersion)) return resources;
-  return { ...resources, pids: undefined };
-}
-
-function cgroupPart({ config, host, registry, options }: PlanInput): CgroupPart {
-  if (options.noCgroup === true) return withoutCgroup(config.linux?.resources);
-  if (host.cgroup.mode === "none") {
-    if (config.linux?.resources === undefined) return NO_CGROUP;
-    return {
-      ...NO_CGROUP,
-      warnings: ["linux.resources: no cgroup file system is mounted, so no limit is held"],
-    };
-  }
-  return registry.choose("cgroup", host).plan(
-    {
-      id: options.id,
-      cgroupsPath: config.linux?.cgroupsPath,
-      resources: resourcesOf(config),
-      ownNamespace: (config.linux?.namespaces ?? []).some(({ type }) => type === "cgroup"),
-      userNamespace: (config.linux?.namespaces ?? []).some(({ type }) => type === "user"),
-    },
-    host,
-  );
-}
-
-/** Limits that were asked for, and would not be held, are refused; of devices all are seen. */
-function withoutCgroup({ devices, ...limits }: LinuxResources = {}): CgroupPart {
-  const limit = Object.entries(limits).find(([, value]) => isSet(value));
-  if (limit !== undefined) {
-    throw fail({
-      code: "CGROUP",
-      field: `linux.resources.${limit[0]}`,
-      message: "cannot set limits without cgroups",
-      hint: "leave it out, or --cgroup-manager disabled",
-    });
-  }
-  const warning = "linux.resources.devices: without cgroups access to devices is not restricted";
-  return { ...NO_CGROUP, warnings: isSet(devices) ? [warning] : [] };
-}
-
 function namespaceParts({ config, registry }: PlanInput): { type: string; part: NamespacePart }[] {
   return (config.linux?.namespaces ?? []).map((namespace, index) => {
     const part = registry.get("namespace", namespace.type).plan(namespace, {
@@ -301,9 +249,4 @@ function refuseMounts(input: PlanInput): void {
         : 'add {"type": "mount"} to linux.namespaces',
     });
   }
-}
-
-/** Whether a property says anything: an empty list or text does not. */
-function isSet(value: unknown): boolean {
-  return value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
 }

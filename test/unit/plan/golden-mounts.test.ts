@@ -2,7 +2,7 @@
 import { makePlan } from "../../../src/plan/plan.ts";
 import type { Linux, Mount } from "../../../src/spec/runtime/config.ts";
 import { goldenPlans } from "./golden.ts";
-import { type Found, planInput, smallConfig } from "./inputs.ts";
+import { type Found, HOSTS, planInput, smallConfig } from "./inputs.ts";
 
 const MAPS = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
 const USER: Partial<Linux> = {
@@ -59,6 +59,21 @@ goldenPlans({
     namespaces: [{ type: "mount" }],
     rootfsPropagation: "rshared",
   }),
+  "in-user-namespace": () =>
+    makePlan(
+      planInput(
+        smallConfig({
+          linux: {
+            namespaces: [{ type: "mount" }],
+            resources: { devices: [{ allow: false, access: "rwm" }] },
+          },
+        }),
+        {
+          host: { ...HOSTS.unified, userNamespace: true },
+          options: { start: "go" },
+        },
+      ),
+    ),
   "propagation-rprivate": plan([bind("/a", ["bind", "rslave"])], {
     namespaces: [{ type: "mount" }],
     rootfsPropagation: "rprivate",

@@ -1,0 +1,73 @@
+/**
+ * The container's part of the cgroup tree, asked of the driver; or what becomes of limits where there is none.
+ * Not here: how a cgroup is joined (stage0.ts), mounts of type cgroup (cgroup-mount.ts).
+ */
+import type { CgroupPart } from "../driver.ts";
+import { fail } from "../error.ts";
+import type { LinuxResources } from "../spec/runtime/config.ts";
+import { meansNoProcess } from "../spec/version.ts";
+import type { PlanInput } from "./input.ts";
+
+const NO_CGROUP: CgroupPart = {
+  paths: {},
+  before: [],
+  join: [],
+  atPid: [],
+  cloneInto: undefined,
+  warnings: [],
+};
+
+/** Without a pids limit of 0 that the document's version does not mean as one. */
+function resourcesOf({ ociVersion, linux }: PlanInput["config"]): LinuxResources | undefined {
+  const resources = linux?.resources;
+  if (resources?.pids?.limit !== 0 || meansNoProcess(ociVersion)) return resources;
+  return { ...resources, pids: undefined };
+}
+
+/** The cgroup of the container. Throws CGROUP where it has limits that nothing would hold. */
+export function cgroupPart({ config, host, registry, options }: PlanInput): CgroupPart {
+  if (options.noCgroup === true) return withoutCgroup(config.linux?.resources);
+  if (host.cgroup.mode === "none") {
+    if (config.linux?.resources === undefined) return NO_CGROUP;
+    return {
+      ...NO_CGROUP,
+      warnings: ["linux.resources: no cgroup file system is mounted, so no limit is held"],
+    };
+  }
+  const resources = resourcesOf(config);
+  // Nobody may set device rules in a user namespace, and nobody can make a device in it either (as in runc).
+  const unruled = host.userNamespace === true && (resources?.devices ?? []).length > 0;
+  const part = registry.choose("cgroup", host).plan(
+    {
+      id: options.id,
+      cgroupsPath: config.linux?.cgroupsPath,
+      resources: unruled ? { ...resources, devices: [{ allow: true, access: "rwm" }] } : resources,
+      ownNamespace: (config.linux?.namespaces ?? []).some(({ type }) => type === "cgroup"),
+      userNamespace: (config.linux?.namespaces ?? []).some(({ type }) => type === "user"),
+    },
+    host,
+  );
+  if (!unruled) return part;
+  const warning = "linux.resources.devices: ctr-bun is in a user namespace, where no device rules can be set";
+  return { ...part, warnings: [...part.warnings, warning] };
+}
+
+/** Limits that were asked for, and would not be held, are refused; of devices all are seen. */
+function withoutCgroup({ devices, ...limits }: LinuxResources = {}): CgroupPart {
+  const limit = Object.entries(limits).find(([, value]) => isSet(value));
+  if (limit !== undefined) {
+    throw fail({
+      code: "CGROUP",
+      field: `linux.resources.${limit[0]}`,
+      message: "cannot set limits without cgroups",
+      hint: "leave it out, or --cgroup-manager disabled",
+    });
+  }
+  const warning = "linux.resources.devices: without cgroups access to devices is not restricted";
+  return { ...NO_CGROUP, warnings: isSet(devices) ? [warning] : [] };
+}
+
+/** Whether a property says anything: an empty list or text does not. */
+export function isSet(value: unknown): boolean {
+  return value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
+}
