@@ -1,13 +1,16 @@
 // Looks for what happens once in a thousand times: containers by the hundred, one after another and at once, and the
-// init or ctr-bun killed at random moments. The same rounds as in test/host/killed.test.ts and storm.test.ts, more of
-// them. Ends with 1 when anything failed or was left.
+// init or ctr-bun killed at random moments, every verb killed right before one of its steps, verbs that meet at one
+// container. The same rounds as in test/host/killed, storm and steps.test.ts, more of them. Ends with 1 when
+// anything failed or was left.
 //
 //   npm run soak -- [--rounds N] [--seed N]
 
 import { parseArgs } from "node:util";
 import { freshID, makeBundle } from "../test/support/bundle.ts";
+import { playScenes } from "../test/support/killed-steps.ts";
 import { killAtRandom } from "../test/support/killing.ts";
 import { leftAfter } from "../test/support/left.ts";
+import { playRaces } from "../test/support/races.ts";
 import { chooseSeed, seeded } from "../test/support/random.ts";
 import { STORM_ARGS, storm } from "../test/support/storm.ts";
 
@@ -41,6 +44,8 @@ try {
   tell(`${rounds} kills`, faults);
   for (const [outcome, count] of Object.entries(outcomes).sort())
     console.log(`  ${`${count}`.padStart(6)} ${outcome}`);
+  tell(`${rounds} verbs killed at a step`, await playScenes(bundle, rounds, seeded(seed)));
+  tell(`${rounds} races`, await playRaces(bundle, rounds, seeded(seed)));
 } finally {
   bundle.dispose();
 }

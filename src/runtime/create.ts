@@ -16,7 +16,7 @@ import { lateSteps } from "./late-calls.ts";
 import type { Notifications } from "./notify.ts";
 import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
 import { type ContainerRequest, prepare } from "./prepare.ts";
-import { type ContainerRecord, claimID, processStat, removeState, writeRecord } from "./state.ts";
+import { type ContainerRecord, checkID, claimID, processStat, removeState, writeRecord } from "./state.ts";
 
 /** A container that was made. `master` is its terminal's other side, where no socket took it. */
 export interface Made {
@@ -69,6 +69,7 @@ function makeReady(request: ContainerRequest, until: "created" | "executing") {
 /** Makes a container up to the point where its program is next; undone whole when anything fails. */
 export function makeContainer(request: ContainerRequest, until: "created" | "executing"): Made {
   const { root, id, config, bundle, host, registry } = request;
+  checkID(id);
   const ready = makeReady(request, until);
   const { plan, facts, consoleSocket, receivers, directory, notifications } = ready;
   let start: number | undefined;

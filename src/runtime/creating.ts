@@ -4,11 +4,12 @@
  */
 import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
-import { readTextIfAny, removeDirectories, replaceFile, statusOf } from "../kernel/file.ts";
+import { close, readTextIfAny, removeDirectories, replaceFile, statusOf } from "../kernel/file.ts";
 import { poll } from "../kernel/poll.ts";
-import { tryKill } from "../kernel/process.ts";
+import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
 import type { Plan } from "../plan/step.ts";
+import { takeAway } from "./lock.ts";
 import {
   type ContainerRecord,
   processStat,
@@ -77,17 +78,39 @@ function readNote(root: string, id: string): Creating | undefined {
   }
 }
 
+/** The record; a damaged one is as good as none, since the note tells what there is. */
+function recordIfWhole(root: string, id: string): ContainerRecord | undefined {
+  try {
+    return readRecord(root, id);
+  } catch {
+    return undefined;
+  }
+}
+
 function isAtIt(note: Creating): boolean {
   const stat = processStat(note.pid);
   return stat !== undefined && stat.started === note.started && stat.state !== "Z" && stat.state !== "X";
 }
 
 /** Ends the inits that a ctr-bun has started, where no cgroup of their own tells them from others. */
-function killInitsOf(pid: number): void {
-  for (const word of (readTextIfAny(`/proc/${pid}/task/${pid}/children`) ?? "").split(" ")) {
+function killInitsOf(note: Creating): void {
+  for (const word of (readTextIfAny(`/proc/${note.pid}/task/${note.pid}/children`) ?? "").split(" ")) {
     const child = Number(word);
-    if (child > 0 && readTextIfAny(`/proc/${child}/comm`)?.trim() === "ctr-init") tryKill(child, SIGKILL);
+    if (child > 0) killHeld(child, () => isInitOf(child, note));
   }
+}
+
+function isInitOf(child: number, note: Creating): boolean {
+  const comm = readTextIfAny(`/proc/${child}/comm`)?.trim();
+  return comm === "ctr-init" && processStat(child)?.parent === note.pid && isAtIt(note);
+}
+
+/** Kills a process that is held first and looked at then: whoever has its number later is left alone. */
+function killHeld(pid: number, isIt: () => boolean): void {
+  const pidfd = tryPidfd(pid);
+  if (pidfd < 0) return;
+  if (isIt()) trySignal(pidfd, SIGKILL);
+  close(pidfd);
 }
 
 /**
@@ -113,16 +136,26 @@ export function removeUnfinished(
       });
     }
     for (let waited = 0; isAtIt(note) && waited < PATIENCE; waited += LOOK_AGAIN) {
-      if (driver === undefined) killInitsOf(note.pid);
+      if (driver === undefined) killInitsOf(note);
       else driver.killAll(note.cgroupPaths, SIGKILL);
       poll([], LOOK_AGAIN);
-      const record = readRecord(root, id);
+      const record = recordIfWhole(root, id);
       if (record !== undefined) return record;
       if (!stateExists(root, id)) return undefined;
     }
-    driver?.killAll(note.cgroupPaths, SIGKILL);
-    driver?.remove(note.cgroupPaths);
-    removeDirectories(note.resctrl ?? []);
+    // One that hangs, in a hook perhaps, must not come back and take away what has its ID by then.
+    if (isAtIt(note)) killHeld(note.pid, () => isAtIt(note));
+    return takeAway(root, id, () => {
+      // It may have been finished, or taken away and begun anew, while this waited.
+      const record = recordIfWhole(root, id);
+      const now = readNote(root, id);
+      if (record !== undefined || now?.pid !== note.pid || now.started !== note.started) return record;
+      driver?.killAll(note.cgroupPaths, SIGKILL);
+      driver?.remove(note.cgroupPaths);
+      removeDirectories(note.resctrl ?? []);
+      removeState(root, id);
+      return undefined;
+    });
   }
   removeState(root, id);
   return undefined;

@@ -1,7 +1,8 @@
 /** OCI delete: cgroup, state and poststop hooks of a stopped container; with force, of any. */
 
-import type { DriverRegistry } from "../driver.ts";
+import type { CgroupDriver, DriverRegistry } from "../driver.ts";
 import { asCtrError, type CtrError, fail } from "../error.ts";
+import { POLLIN } from "../kernel/constants.ts";
 import { close, removeDirectories } from "../kernel/file.ts";
 import { printError } from "../kernel/output.ts";
 import { poll } from "../kernel/poll.ts";
@@ -9,11 +10,13 @@ import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
 import { removeUnfinished } from "./creating.ts";
 import { runHooksToTheEnd } from "./hooks.ts";
+import { takeAway } from "./lock.ts";
 import { type ContainerRecord, isAlive, noContainer, readRecord, removeState, stateExists } from "./state.ts";
 import { currentStatus } from "./status.ts";
 
 /** How long delete waits for a killed process, in milliseconds. */
 const PATIENCE = 10_000;
+const LOOK_AGAIN = 100;
 
 export interface DeleteRequest {
   readonly root: string;
@@ -42,10 +45,12 @@ export async function deleteContainer(request: DeleteRequest): Promise<void> {
         hint: "kill it first, or give --force",
       });
     }
-    endFrozen(registry, record);
-    killInit(record);
+    const { cgroupDriver } = record;
+    if (cgroupDriver !== undefined) endFrozen(registry.get("cgroup", cgroupDriver), record);
+    killInit(record, registry);
   }
-  removeContainer(registry, root, record);
+  // Of two that delete at once, one does it.
+  if (!removeContainer(registry, root, record) && !force) throw noContainer(root, id);
 }
 
 /** The record. One that is damaged is, with force, as good as none: the note of its making tells what there is. */
@@ -61,9 +66,7 @@ function readOrGiveUp(root: string, id: string, force: boolean): ContainerRecord
 }
 
 /** Kills what stands still in a frozen cgroup: on v1 a process dies only once it is thawed. */
-function endFrozen(registry: DriverRegistry, { cgroupDriver, cgroupPaths }: ContainerRecord): void {
-  if (cgroupDriver === undefined) return;
-  const driver = registry.get("cgroup", cgroupDriver);
+function endFrozen(driver: CgroupDriver, { cgroupPaths }: ContainerRecord): void {
   try {
     if (driver.isFrozen(cgroupPaths)) driver.killAll(cgroupPaths, SIGKILL);
   } catch (error) {
@@ -71,29 +74,58 @@ function endFrozen(registry: DriverRegistry, { cgroupDriver, cgroupPaths }: Cont
   }
 }
 
-/** Kills a container's init, and with it, where it has a pid namespace, everything; waits for its end. */
-export function killInit(record: ContainerRecord): void {
+/**
+ * Kills a container's init, and with it, where it has a pid namespace, everything; waits for its end. With a registry
+ * also one that somebody freezes meanwhile.
+ */
+export function killInit(record: ContainerRecord, registry?: DriverRegistry): void {
   const pidfd = tryPidfd(record.pid);
   if (pidfd < 0) return;
   try {
-    if (isAlive(record)) trySignal(pidfd, SIGKILL);
-    poll([{ fd: pidfd, events: 1 }], PATIENCE);
+    // Held first and looked at then: whoever has its number later is neither killed nor waited for.
+    if (!isAlive(record)) return;
+    trySignal(pidfd, SIGKILL);
+    const { cgroupDriver } = record;
+    const driver = cgroupDriver === undefined ? undefined : registry?.get("cgroup", cgroupDriver);
+    for (let waited = 0; waited < PATIENCE; waited += LOOK_AGAIN) {
+      if (poll([{ fd: pidfd, events: POLLIN }], LOOK_AGAIN)[0] !== 0) return;
+      if (driver !== undefined) endFrozen(driver, record);
+    }
   } finally {
     close(pidfd);
   }
 }
 
-/** Takes away all that is left of a stopped container and runs its poststop hooks, whose failure is a warning. */
-export function removeContainer(registry: DriverRegistry, root: string, record: ContainerRecord): void {
-  if (record.cgroupDriver !== undefined) {
-    const driver = registry.get("cgroup", record.cgroupDriver);
-    // Without a pid namespace of its own, what the program started outlives it.
-    if (driver.processes(record.cgroupPaths).length > 0) driver.killAll(record.cgroupPaths, SIGKILL);
-    driver.remove(record.cgroupPaths);
+/**
+ * Takes away all that is left of a stopped container and runs its poststop hooks, whose failure is a warning. False, and
+ * nothing done, where somebody else has done so; another container may have its ID by then.
+ */
+export function removeContainer(registry: DriverRegistry, root: string, record: ContainerRecord): boolean {
+  const removed = takeAway(root, record.id, () => {
+    if (!isStill(root, record)) return false;
+    if (record.cgroupDriver !== undefined) {
+      const driver = registry.get("cgroup", record.cgroupDriver);
+      // Without a pid namespace of its own, what the program started outlives it.
+      if (driver.processes(record.cgroupPaths).length > 0) driver.killAll(record.cgroupPaths, SIGKILL);
+      driver.remove(record.cgroupPaths);
+    }
+    removeDirectories(record.resctrl?.made ?? []);
+    removeState(root, record.id);
+    return true;
+  });
+  if (removed === true) runPoststop(record);
+  return removed === true;
+}
+
+/** Whether the record on disk is that of the same container; one that is damaged is taken for it. */
+function isStill(root: string, { id, pid, started, created }: ContainerRecord): boolean {
+  let now: ContainerRecord | undefined;
+  try {
+    now = readRecord(root, id);
+  } catch {
+    return true;
   }
-  removeDirectories(record.resctrl?.made ?? []);
-  removeState(root, record.id);
-  runPoststop(record);
+  return now !== undefined && now.pid === pid && now.started === started && now.created === created;
 }
 
 /** Runs the poststop hooks of a container of which nothing is left. The failure of one is a warning. */

@@ -25,6 +25,7 @@ import { writePidFile } from "./create.ts";
 import { passwdIn, withHome } from "./customs.ts";
 import { callersLimit } from "./facts.ts";
 import { lastCapability } from "./host.ts";
+import { whileKept } from "./lock.ts";
 import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
 import type { ExitStatus } from "./run.ts";
 import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
@@ -101,14 +102,29 @@ function needRunning(request: ExecRequest, record: ContainerRecord, pidfd: numbe
 
 /** Runs the program; in the foreground until its end, else until it runs (`code` is then 0). */
 export async function execInContainer(request: ExecRequest): Promise<ExitStatus & { readonly pid: number }> {
-  const found = needRecord(request.root, request.id);
-  // Held first and looked at then: whatever has its number later is not entered.
-  const init = tryPidfd(found.pid);
-  try {
-    return await execBeside(request, needRunning(request, found, init), init);
-  } finally {
-    if (init >= 0) close(init);
+  const { pid, master, signals } = whileKept(request.root, request.id, () => {
+    const found = needRecord(request.root, request.id);
+    // Held first and looked at then: whatever has its number later is not entered.
+    const init = tryPidfd(found.pid);
+    try {
+      return execBeside(request, needRunning(request, found, init), init);
+    } finally {
+      if (init >= 0) close(init);
+    }
+  });
+  if (signals === undefined) {
+    if (master !== undefined) close(master);
+    return { code: 0, signal: undefined, oomKilled: false, pid };
   }
+  return { ...attend(pid, signals, master), oomKilled: false, pid };
+}
+
+/** A program that runs in a container. */
+interface Begun {
+  readonly pid: number;
+  readonly master: number | undefined;
+  /** From catchSignals(), in the foreground. */
+  readonly signals: number | undefined;
 }
 
 /** What a process has of the container's own where it says nothing itself, as in runc. */
@@ -145,11 +161,7 @@ function joinCgroup(
     : driver.join(subCgroupPaths(cgroupPaths, cgroup), host, undefined);
 }
 
-async function execBeside(
-  request: ExecRequest,
-  record: ContainerRecord,
-  init: number,
-): Promise<ExitStatus & { readonly pid: number }> {
+function execBeside(request: ExecRequest, record: ContainerRecord, init: number): Begun {
   const { host, registry, detach = false } = request;
   const process = withHome(
     inherit(request.process, record.config.process),
@@ -206,9 +218,5 @@ async function execBeside(
   } finally {
     for (const socket of [consoleSocket, receiver]) if (socket !== undefined) close(socket);
   }
-  if (signals === undefined) {
-    if (master !== undefined) close(master);
-    return { code: 0, signal: undefined, oomKilled: false, pid };
-  }
-  return { ...attend(pid, signals, master), oomKilled: false, pid };
+  return { pid, master, signals };
 }

@@ -6,6 +6,7 @@ import { ERRNO } from "../kernel/errno.ts";
 import { close } from "../kernel/file.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
+import { whileKept } from "./lock.ts";
 import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
 import { isPaused } from "./status.ts";
 
@@ -22,7 +23,11 @@ function hasOwnPids({ config }: ContainerRecord): boolean {
   return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && path === undefined);
 }
 
-export function killContainer({ root, id, signal, all, registry }: KillRequest): void {
+export function killContainer(request: KillRequest): void {
+  whileKept(request.root, request.id, () => kill(request));
+}
+
+function kill({ root, id, signal, all, registry }: KillRequest): void {
   const record = needRecord(root, id);
   const { cgroupDriver, cgroupPaths } = record;
   const driver = cgroupDriver === undefined ? undefined : registry.get("cgroup", cgroupDriver);

@@ -1,11 +1,16 @@
 /** OCI pause and resume: every process of a container is stopped, and goes on, by its cgroup's freezer. */
 import type { CgroupDriver, DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
+import { whileKept } from "./lock.ts";
 import { type ContainerRecord, needRecord } from "./state.ts";
 import { currentStatus, noCgroup } from "./status.ts";
 
 /** Stops a container that is created or running. What is stopped already, or has ended, is an error (as in runc). */
 export function pauseContainer(root: string, id: string, registry: DriverRegistry): void {
+  whileKept(root, id, () => pause(root, id, registry));
+}
+
+function pause(root: string, id: string, registry: DriverRegistry): void {
   const record = needRecord(root, id);
   const status = currentStatus(root, record, registry);
   if (status !== "running" && status !== "created") {
@@ -25,6 +30,10 @@ export function pauseContainer(root: string, id: string, registry: DriverRegistr
 
 /** Lets a paused container go on. */
 export function resumeContainer(root: string, id: string, registry: DriverRegistry): void {
+  whileKept(root, id, () => resume(root, id, registry));
+}
+
+function resume(root: string, id: string, registry: DriverRegistry): void {
   const record = needRecord(root, id);
   const status = currentStatus(root, record, registry);
   if (status !== "paused") {

@@ -11,6 +11,7 @@ import { notifyModule } from "./create.ts";
 import { killInit } from "./delete.ts";
 import type { HookEar } from "./hook-ear.ts";
 import { lateFailure } from "./late-calls.ts";
+import { whileKept } from "./lock.ts";
 import { runPoststart } from "./poststart.ts";
 import {
   type ContainerRecord,
@@ -28,12 +29,23 @@ export async function startContainer(
   registry: DriverRegistry,
   notifySocket?: string,
 ): Promise<void> {
-  const record = needRecord(root, id);
-  const status = currentStatus(root, record, registry);
-  if (status !== "created") throw wrongState(id, status);
   const notify = notifySocket === undefined ? undefined : notifyModule();
-  const notifications =
-    notifySocket === undefined ? undefined : notify?.listenForReady(stateDirectory(root, id), notifySocket);
+  const { record, notifications } = whileKept(root, id, () => {
+    const found = needRecord(root, id);
+    const status = currentStatus(root, found, registry);
+    if (status !== "created") throw wrongState(id, status);
+    const ready =
+      notifySocket === undefined ? undefined : notify?.listenForReady(stateDirectory(root, id), notifySocket);
+    giveWord(root, found);
+    return { record: found, notifications: ready };
+  });
+  runPoststart(record);
+  if (notifications !== undefined) notify?.waitForReady(notifications, record.pid);
+}
+
+/** Gives the word, and listens until the program runs. */
+function giveWord(root: string, record: ContainerRecord): void {
+  const { id } = record;
   const directory = openDirectory(stateDirectory(root, id));
   let connection: number;
   try {
@@ -48,8 +60,6 @@ export async function startContainer(
     close(connection);
   }
   tryUnlink(startSocket(root, id));
-  runPoststart(record);
-  if (notifications !== undefined) notify?.waitForReady(notifications, record.pid);
 }
 
 /** runc's words. */

@@ -165,13 +165,13 @@ export function listIDs(root: string): string[] {
     .sort();
 }
 
-/** Start time and state letter of a process (proc_pid_stat(5)); undefined where there is none. */
-export function processStat(pid: number): { started: string; state: string } | undefined {
+/** Start time, state letter and parent of a process (proc_pid_stat(5)); undefined where there is none. */
+export function processStat(pid: number): { started: string; state: string; parent: number } | undefined {
   const text = readTextIfAny(`/proc/${pid}/stat`);
   if (text === undefined) return undefined;
   // The name in parentheses may hold anything.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return { state: fields[0] ?? "", started: fields[19] ?? "" };
+  return { state: fields[0] ?? "", parent: Number(fields[1] ?? 0), started: fields[19] ?? "" };
 }
 
 /** Whether the container's process still is the one that was started, and not a zombie. */

@@ -7,6 +7,7 @@ import { fail } from "../error.ts";
 import type { LinuxIntelRdt } from "../spec/runtime/config.ts";
 import type { LinuxResources } from "../spec/runtime/resources.ts";
 import { meansNoProcess } from "../spec/version.ts";
+import { whileAlone } from "./lock.ts";
 import { type ContainerRecord, needRecord, statusOfRecord, writeRecord } from "./state.ts";
 import { noCgroup } from "./status.ts";
 
@@ -21,7 +22,12 @@ export interface UpdateRequest {
   onWarning?(message: string): void;
 }
 
-export function updateContainer({ root, id, resources, schemas, registry, onWarning }: UpdateRequest): void {
+export function updateContainer(request: UpdateRequest): void {
+  // Two at once would each keep its own limits in the record, and not the other's.
+  whileAlone(request.root, request.id, () => update(request));
+}
+
+function update({ root, id, resources, schemas, registry, onWarning }: UpdateRequest): void {
   const record = needRecord(root, id);
   if (statusOfRecord(root, record) === "stopped") {
     throw fail({ code: "WRONG_STATE", message: "container not running", hint: `${id} has stopped` });
