@@ -27,7 +27,7 @@ import { ROOT } from "./paths.ts";
 import { personalitySteps } from "./personality.ts";
 import { executingStep, lastStep } from "./program.ts";
 import { joinResctrlSteps } from "./resctrl.ts";
-import { row, syncStep } from "./rows.ts";
+import { row, slot, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify } from "./seccomp.ts";
 import { CHILD, cloneStep, firstStep, joinCgroup, procFileStep } from "./stage0.ts";
@@ -56,6 +56,8 @@ export interface ExecInput {
   readonly root: string | undefined;
 }
 
+const CALLERS_UMASK = "callers umask";
+
 const JOIN_HINTS = {
   ESRCH: "the container has ended meanwhile",
   EPERM: "joining the container takes the rights that made it",
@@ -68,7 +70,9 @@ export function makeExecPlan(input: ExecInput): Plan {
   const warnings: string[] = [];
   const user = (namespaces & CLONE_NEWUSER) !== 0;
   const affinity = affinitySteps(process.execCPUAffinity);
-  const steps: Step[] = [...(cgroup?.before ?? []), firstStep(), ...affinity.initial];
+  // As the specification and runc have it: without one of its own, the program has that of exec's caller.
+  const umask = process.user.umask === undefined ? CALLERS_UMASK : undefined;
+  const steps: Step[] = [...(cgroup?.before ?? []), firstStep(umask), ...affinity.initial];
   if (user) steps.push(...outerStdioStep(process, linux?.uidMappings));
   const score = process.oomScoreAdj;
   if (score !== undefined) {
@@ -134,7 +138,7 @@ export function makeExecPlan(input: ExecInput): Plan {
   const end: InitStep[] = [
     syncStep("created", "process", "wait until ctr-bun has everything in place"),
     ...limits.last,
-    lastStep(process, input.preserveFds),
+    lastStep(process, input.preserveFds, slot(CALLERS_UMASK)),
     executingStep(),
     ...(seccomp !== undefined && late ? [seccompStep(seccomp)] : []),
     executeStep(process, looks),

@@ -7,6 +7,7 @@ import { syncNumbers } from "../machine/report.ts";
 import type { RuntimeConfig } from "../spec/runtime/config.ts";
 import { containerHookSteps, HOOK_PID } from "./container-hooks.ts";
 import type { PlanInput } from "./input.ts";
+import { DEFAULT_UMASK } from "./program.ts";
 import { ORPHANED, report, row, syncStep } from "./rows.ts";
 import type { InitStep, Step } from "./step.ts";
 
@@ -67,6 +68,6 @@ export function createHookSteps(input: PlanInput): Step[] {
 
 /** StartContainer hooks: everything is as the program will find it, its user, rights and filter too. */
 export function startHookSteps(input: PlanInput): InitStep[] {
-  const umask = input.config.process?.user.umask ?? 0o022;
+  const umask = input.config.process?.user.umask ?? DEFAULT_UMASK;
   return containerHookSteps(input, { kind: "startContainer", umask, first: isFirst(input) });
 }

@@ -13,7 +13,7 @@ import {
 } from "../kernel/constants.ts";
 import type { Process } from "../spec/runtime/config.ts";
 import { jump, report, row, slot } from "./rows.ts";
-import type { InitStep, Row } from "./step.ts";
+import type { Arg, InitStep, Row } from "./step.ts";
 
 const WORD = 0xffffffff;
 const P_ALL = 0;
@@ -36,11 +36,14 @@ export function waitForStartStep(): InitStep {
   };
 }
 
-/** Leaves the program its umask and the descriptors that are to be kept. */
-export function lastStep(process: Process, preserveFds: number): InitStep {
+/** The umask of a container's program whose config has none, as of runc and crun. */
+export const DEFAULT_UMASK = 0o022;
+
+/** Leaves the program its umask and the descriptors that are to be kept. `umask`: where `process.user` has none. */
+export function lastStep(process: Process, preserveFds: number, umask: Arg = DEFAULT_UMASK): InitStep {
   const rows: Row[] = [];
   for (let fd = 3; fd < 3 + preserveFds; fd++) rows.push(row("fcntl", [fd, F_SETFD, 0]));
-  rows.push(row("umask", [process.user.umask ?? 0o022]));
+  rows.push(row("umask", [process.user.umask ?? umask]));
   return {
     on: "init",
     field: "process.user.umask",

@@ -134,8 +134,10 @@ function inherit(process: Process, container: Process | undefined): Process {
   const ioPriority = process.ioPriority ?? container.ioPriority;
   const execCPUAffinity = process.execCPUAffinity ?? container.execCPUAffinity;
   const oomScoreAdj = process.oomScoreAdj ?? container.oomScoreAdj;
+  const umask = process.user.umask ?? container.user.umask;
   return {
     ...process,
+    ...(umask === undefined ? {} : { user: { ...process.user, umask } }),
     apparmorProfile: process.apparmorProfile || container.apparmorProfile,
     selinuxLabel: process.selinuxLabel || container.selinuxLabel,
     ...(scheduler === undefined ? {} : { scheduler }),

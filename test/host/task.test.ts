@@ -1,7 +1,8 @@
 // What one task has, for run and exec, in a user namespace too: a session of its own, groups, umask, limits, no_new_privs.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type Bundle, freshID, makeBundle } from "../support/bundle.ts";
+import { writeFileSync } from "node:fs";
+import { type Bundle, CTR_BUN, freshID, makeBundle, runCommand } from "../support/bundle.ts";
 import type { Config } from "../support/config.ts";
 
 let bundle: Bundle;
@@ -56,4 +57,25 @@ test("a session of its own, always, so that no terminal of the host can be typed
   } finally {
     bundle.ctr("delete", "--force", id);
   }
+});
+
+test("a umask that nobody names: 0022 for the container, that of its caller for exec, or else the container's", () => {
+  const shown = (umask?: number) => {
+    const id = freshID();
+    bundle.configure(["sh", "-c", "umask >/dev/shm/umask; sleep 100"], ({ process }) => {
+      if (umask !== undefined) process.user = { uid: 0, gid: 0, umask } as never;
+    });
+    const file = `${bundle.path}/process.json`;
+    const command = { args: ["sh", "-c", "umask"], env: ["PATH=/bin"], cwd: "/", user: { uid: 0, gid: 0 } };
+    writeFileSync(file, JSON.stringify(command));
+    const ctr = `${CTR_BUN} --root ${bundle.state}`;
+    const script = `umask 077; ${ctr} run --detach --bundle ${bundle.path} ${id} && for i in 1 2 3 4 5 6 7 8 9; do ${ctr} exec ${id} test -s /dev/shm/umask && break; sleep 0.1; done; ${ctr} exec ${id} cat /dev/shm/umask; ${ctr} exec ${id} sh -c umask; ${ctr} exec --process ${file} ${id}`;
+    try {
+      return runCommand(["sh", "-c", script]).out.split("\n").filter(Boolean);
+    } finally {
+      bundle.ctr("delete", "--force", id);
+    }
+  };
+  expect(shown()).toEqual(["0022", "0077", "0077"]);
+  expect(shown(0o27)).toEqual(["0027", "0027", "0027"]);
 });
