@@ -36,7 +36,7 @@ export const groups: readonly Group[] = [
   },
   {
     name: "interop",
-    about: "real peers: registry, skopeo, umoci, runc, crun, podman",
+    about: "real peers: registry, skopeo, umoci, runc, crun, podman, containerd, docker",
     needs: ["images"],
     testTimeout: 180_000,
     timeout: 900,

@@ -76,10 +76,16 @@ export function limitSteps(process: Process, userNamespace: boolean, nofile: Pla
     });
   }
   rlimitSteps(process, userNamespace).forEach((step, index) => {
-    const { type, soft } = rlimits[index] ?? { type: undefined, soft: 0 };
+    const { type, soft, hard } = rlimits[index] ?? { type: undefined, soft: 0, hard: 0 };
     if (step.on === "host") host.push(step);
-    else if (type === "RLIMIT_NOFILE" && soft < OWN_DESCRIPTORS) last.push(step);
-    else early.push(step);
+    else if (type === "RLIMIT_NOFILE" && soft < OWN_DESCRIPTORS) {
+      last.push(step);
+      // Whether it may be raised shows now, where create still hears of it.
+      if (hard > OWN_DESCRIPTORS) {
+        const limit = { words: [OWN_DESCRIPTORS, hard] };
+        early.push({ ...step, rows: [row("prlimit64", [0, RLIMIT_TYPES.indexOf(type), limit, 0])] });
+      }
+    } else early.push(step);
   });
   return { early, host, last };
 }

@@ -3,7 +3,7 @@
  * up and executing the program have runc's words, since engines derive exit codes from them.
  */
 import { type CtrError, fail } from "../error.ts";
-import { errnoName, errnoText } from "../kernel/errno.ts";
+import { ERRNO, errnoName, errnoText } from "../kernel/errno.ts";
 import type { MachineProgram } from "../machine/program.ts";
 import { BLIND, PROGRAM_FIELD } from "../plan/execute.ts";
 import type { HostStep, InitStep, Row } from "../plan/step.ts";
@@ -51,7 +51,7 @@ export function callFailure(failed: FailedCall, errno: number): CtrError {
   if (step.field === PROGRAM_FIELD && file !== undefined) return programFailure(failed, file, errno);
   return fail({
     code: step.field.startsWith("hooks.") ? "HOOK" : "INIT",
-    message: `cannot ${step.about}: ${errnoText(errno)}`,
+    message: `cannot ${step.about}: ${errnoText(textOf(call, errno))}`,
     field: step.field,
     step: step.about,
     syscall: call,
@@ -59,6 +59,14 @@ export function callFailure(failed: FailedCall, errno: number): CtrError {
     errno: name,
     hint: step.hints?.[name],
   });
+}
+
+/**
+ * The errno whose text says more: a directory onto a file, or a file onto a directory, is EINVAL of move_mount(2), and
+ * ENOTDIR of mount(2), by which runc mounts. Docker explains it to people where it finds the latter's text.
+ */
+function textOf(call: string, errno: number): number {
+  return call === "move_mount" && errno === ERRNO.EINVAL ? ERRNO.ENOTDIR : errno;
 }
 
 /**

@@ -126,6 +126,27 @@ describe("create, start, kill, delete", () => {
     expect(left()).toEqual([]);
   });
 
+  test("create already says that a limit cannot be raised, however few descriptors it leaves", () => {
+    bundle.configure(["true"], (config) => {
+      config.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 7, hard: 2 ** 40 }];
+    });
+    const { code, err } = bundle.ctr("create", "--bundle", bundle.path, freshID());
+    expect(code).toBe(1);
+    expect(err).toContain("process.rlimits[0]: cannot set RLIMIT_NOFILE to 7, at most 1099511627776");
+    expect(left()).toEqual([]);
+  });
+
+  test("a file that is bound onto a directory is told in the words of mount(2)", () => {
+    const { code, err } = bundle.run(["true"], (config) => {
+      config.mounts.push({ destination: "/tmp", type: "bind", source: "/etc/passwd", options: ["bind"] });
+    });
+    expect(code).toBe(1);
+    expect(err).toContain(
+      "cannot bind /etc/passwd at /tmp: not a directory (move_mount /etc/passwd: EINVAL)",
+    );
+    expect(left()).toEqual([]);
+  });
+
   test("a created container is deleted with force, and without", () => {
     for (const flags of [[], ["--force"]]) {
       const id = freshID();

@@ -1,162 +1,182 @@
-// Podman with ctr-bun as its runtime: what conmon asks of it (pid files, a console socket, exit codes, JSON errors).
+// Podman with ctr-bun as its runtime does what it does with runc: what conmon asks of it (pid files, a console socket,
+// exit codes, JSON errors), what podman shows of a container, what a container sees of itself.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { CTR_BUN, type Result, runCommand } from "../support/bundle.ts";
-import { imagePath } from "../support/images.ts";
+import { CTR_BUN } from "../support/bundle.ts";
+import { LOOK, NAMESPACES } from "../support/container-look.ts";
+import { command, compared, comparedCalls, untilLogged } from "../support/two-runtimes.ts";
+import { runScenarios } from "./podman-run.ts";
+import { type Podman, startPodman } from "./podman-setup.ts";
 
-let folder: string;
+let podman: Podman;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "ctr-bun-podman-"));
-  // Podman's own limits are above what a host without CAP_SYS_RESOURCE may set.
-  const limits = 'default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]';
-  writeFileSync(join(folder, "containers.conf"), `[containers]\n${limits}\n`);
-  const archive = join(folder, "rootfs.tar");
-  expect(runCommand(["tar", "-C", imagePath("busybox-rootfs"), "-cf", archive, "."]).code).toBe(0);
-  expect(podman("import", "--quiet", archive, "box").code).toBe(0);
+  podman = startPodman();
 });
-afterAll(() => {
-  podman("rm", "--all", "--force", "--time", "0");
-  for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n").reverse()) {
-    const point = line.split(" ")[4];
-    if (point?.startsWith(folder)) runCommand(["umount", point]);
-  }
-  // Podman keeps the parent of its containers' cgroups and conmon's; one that others use is not empty.
-  for (const path of parents()) for (const each of [join(path, "conmon"), path]) rmdirIfEmpty(each);
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => podman.end());
 
-/** The cgroups in which podman makes those of containers. */
-function parents(): string[] {
-  return readdirSync("/sys/fs/cgroup")
-    .map((hierarchy) => join("/sys/fs/cgroup", hierarchy, "libpod_parent"))
-    .filter((path) => existsSync(path));
-}
+const engine = () => podman;
+const RUN = ["run", "--rm", "--network", "none"];
+const START = ["run", "--detach", "--network", "none"];
 
-function rmdirIfEmpty(path: string): void {
-  try {
-    rmdirSync(path);
-  } catch {
-    // Somebody else's.
-  }
-}
+describe("podman run", () => runScenarios(engine));
 
-function command(...args: string[]): string[] {
-  const places = [
-    "--root",
-    join(folder, "root"),
-    "--runroot",
-    join(folder, "run"),
-    "--tmpdir",
-    join(folder, "tmp"),
-  ];
-  const ways = ["--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "file"];
-  return ["podman", ...places, ...ways, "--runtime", CTR_BUN, ...args];
-}
-
-function podman(...args: string[]): Result {
-  const env = {
-    PATH: process.env.PATH ?? "",
-    HOME: folder,
-    CONTAINERS_CONF: join(folder, "containers.conf"),
-  };
-  // conmon leaves an empty file named oom in its working directory.
-  return runCommand(command(...args), { env, cwd: folder });
-}
-
-const run = (...args: string[]) => podman("run", "--rm", "--network", "none", ...args);
-
-describe("run", () => {
-  test("passes output and exit code on", () => {
-    const { code, out, err } = run("box", "sh", "-c", "echo out; echo err >&2; exit 7");
-    expect({ code, out, err }).toEqual({ code: 7, out: "out\n", err: "err\n" });
-  });
-
-  test("takes user, directory, environment, volumes, tmpfs, a read-only root", () => {
-    const { code, out, err } = run(
-      ...["--user", "1000:100", "--workdir", "/tmp", "--env", "A=b c", "--read-only"],
-      ...["--volume", `${folder}/containers.conf:/conf:ro`, "--tmpfs", "/scratch", "box", "sh", "-c"],
-      "id -u; id -g; pwd; echo $A; head -1 /conf; touch /scratch/x /tmp/x && echo both; touch /x || echo read-only",
+describe("a container in the background", () => {
+  compared("exec", engine, async (way) => {
+    const name = way.name("exec");
+    await way.ok([...START, "--tty", "--name", name, "box", "sh", "-c", "tty; sleep 100"]);
+    const exec = (...args: string[]) => ["exec", ...args];
+    await way.fails(3, exec(name, "sh", "-c", "echo inside; echo err >&2; exit 3"), { shows: /inside/ });
+    await way.ok(exec("--interactive", name, "cat"), { input: "typed", shows: /typed/ });
+    await way.ok(exec("--tty", name, "tty"), { shows: /\/dev\/pts\/1/ });
+    await way.ok(
+      exec("--user", "demo", "--workdir", "/tmp", "--env", "A=1", name, "sh", "-c", "id; pwd; env"),
     );
-    expect({ code, out }).toEqual({
-      code: 0,
-      out: "1000\n100\n/tmp\nb c\n[containers]\nboth\nread-only\n",
+    await way.ok(exec("--privileged", name, "sh", "-c", LOOK), { shows: /CapEff:\t000001ff/ });
+    await way.ok(exec(name, "sh", "-c", LOOK), { shows: /== kernel/ });
+    await way.fails(127, exec(name, "nowhere"), { shows: /executable file not found/ });
+    await way.fails(126, exec(name, "/etc"), { shows: /permission denied/ });
+    await way.fails(127, exec("--workdir", "/none", name, "pwd"), { shows: /no such file or directory/ });
+    await way.ok(exec("--detach", name, "sh", "-c", "echo $$ > /detached; sleep 100"));
+    const typed = "stty size; tty; read a; exit $a";
+    await way.typed(6, exec("--interactive", "--tty", name, "sh", "-c", typed), async (terminal) => {
+      await terminal.until("/dev/pts/1\r\n");
+      terminal.type("6\n");
     });
-    expect(err).toBe("touch: /x: Read-only file system\n");
+    await way.ok(["logs", name], { shows: /\/dev\/pts\/0/ });
+    await way.ok(["top", name, "args"], { shows: /sleep 100 *\n(.*\n)*sleep 100/, unordered: true });
+    await way.ok(["top", name, "user,group,capeff,capbnd,seccomp,label,args"], {
+      shows: /CHOWN/,
+      unordered: true,
+    });
+    await way.ok(["rm", "--force", "--time", "0", name]);
+    await way.fails(125, exec(name, "true"));
   });
 
-  test("holds limits", () => {
-    const eat = ["box", "dd", "if=/dev/zero", "of=/dev/null", "bs=48M", "count=1"];
-    expect(run("--memory", "16m", ...eat).code).toBe(137);
-    const { err } = run("--pids-limit", "3", "box", "sh", "-c", "for i in 1 2 3 4; do sleep 0.1 & done");
-    expect(err).toContain("can't fork");
+  compared("health checks, pause, stats, update", engine, async (way) => {
+    const name = way.name("health");
+    const health = ["--health-cmd", "test -e /ok", "--health-interval", "disable"];
+    await way.ok([...START, "--name", name, ...health, "--memory", "64m", "box", "sleep", "100"]);
+    const state = ["inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", name];
+    await way.fails(1, ["healthcheck", "run", name], { shows: /unhealthy/ });
+    await way.ok(["exec", name, "touch", "/ok"]);
+    await way.ok(["healthcheck", "run", name]);
+    await way.ok(state, { shows: /running healthy/ });
+    await way.ok(["pause", name]);
+    await way.ok(state, { shows: /paused/ });
+    await way.fails(255, ["exec", name, "true"]);
+    await way.ok(["unpause", name]);
+    await way.fails(125, ["unpause", name], { shows: /not paused/ });
+    await way.ok(["exec", name, "echo", "goes on"], { shows: /goes on/ });
+    const stats = await way.quietly(["stats", "--no-stream", "--format", "json", name]);
+    const [found] = JSON.parse(stats.out) as Record<string, string>[];
+    way.note(
+      "stats",
+      [Object.keys(found ?? {}), found?.pids, found?.mem_usage?.split("/")[1]],
+      () => found?.pids === "1",
+    );
+    const limits = ["--memory", "32m", "--cpus", "0.3", "--cpu-shares", "300"];
+    await way.ok(["update", ...limits, name]);
+    const files = "memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.shares pids/pids.max";
+    await way.ok(["exec", name, "sh", "-c", `cd /sys/fs/cgroup; cat ${files}`], {
+      shows: /33554432\n30000\n300/,
+    });
+    await way.ok(["kill", "--signal", "KILL", name]);
+    await way.ok(["wait", name], { shows: /137/ });
+    await way.ok(["rm", name]);
   });
 
-  test("works in a user namespace", () => {
-    const line = "id -u; cat /proc/self/uid_map | tr -s ' '; touch /x && echo made";
-    const { out } = run("--uidmap", "0:100000:65536", "box", "sh", "-c", line);
-    expect(out).toBe("0\n 0 100000 65536\nmade\n");
+  compared("signals, stop, restart", engine, async (way) => {
+    const name = way.name("stop");
+    const script =
+      "trap 'echo told; exit 5' TERM; trap 'echo hup' HUP; echo ready; while :; do sleep 0.1; done";
+    await way.ok([...START, "--name", name, "box", "sh", "-c", script]);
+    const shown = (text: string) => untilLogged(way, name, text);
+    const state = [
+      "inspect",
+      "--format",
+      "{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}} {{.State.Error}}",
+      name,
+    ];
+    await shown("ready");
+    await way.ok(["kill", "--signal", "HUP", name]);
+    await shown("hup");
+    await way.ok(["stop", "--time", "10", name]);
+    await way.ok(state, { shows: /exited 5 false/ });
+    await way.fails(125, ["kill", name], { shows: /not running|improper/ });
+    await way.ok(["start", name]);
+    await way.ok(["restart", "--time", "10", name]);
+    await shown("ready\nhup\ntold\nready\nready");
+    await way.ok(["kill", name]);
+    await way.ok(["wait", name], { shows: /137/ });
+    await way.ok(state, { shows: /exited 137/ });
+    await way.ok(["logs", name], { shows: /told/ });
+    await way.ok(["rm", name]);
+    await way.fails(255, [...RUN, "--timeout", "1", "box", "sleep", "100"]);
   });
 
-  test("has podman's exit codes for a program that is not there, or is none", () => {
-    const missing = run("box", "nowhere");
-    expect(missing.code).toBe(127);
-    expect(missing.err).toContain("executable file not found in $PATH");
-    expect(run("box", "/etc").code).toBe(126);
-  });
-
-  test("--tty gives a terminal", () => {
-    const { code, out } = run("--tty", "box", "sh", "-c", "tty; exit 4");
-    expect({ code, out }).toEqual({ code: 4, out: "/dev/pts/0\r\n" });
+  compared("a pod shares namespaces", engine, async (way) => {
+    const pod = way.name("pod");
+    const shared = ["--share", "ipc,net,uts,pid", "--network", "none", "--hostname", "shared"];
+    await way.ok([
+      "pod",
+      "create",
+      "--name",
+      pod,
+      "--infra-image",
+      "box",
+      "--infra-command",
+      "sleep 100",
+      ...shared,
+    ]);
+    const name = way.name("member");
+    await way.ok(["run", "--detach", "--pod", pod, "--name", name, "box", "sleep", "99"]);
+    const inside = [
+      "run",
+      "--rm",
+      "--pod",
+      pod,
+      "box",
+      "sh",
+      "-c",
+      `${NAMESPACES}; hostname; ps -o args | grep -v grep | grep sleep`,
+    ];
+    const one = (await way.quietly(["exec", name, "sh", "-c", NAMESPACES])).out.trim().split("\n");
+    const other = (await way.quietly(inside)).out.trim().split("\n");
+    const same = one.map((namespace, index) => `${namespace.split(":")[0]} ${namespace === other[index]}`);
+    way.note("which are shared", same, () => same.includes("net true") && same.includes("mnt false"));
+    way.note(
+      "what else is seen",
+      other.slice(one.length),
+      (seen) => seen.join() === "shared,sleep 100,sleep 99",
+    );
+    await way.ok(["pod", "pause", pod]);
+    await way.ok(["pod", "unpause", pod]);
+    await way.ok(
+      ["pod", "ps", "--format", "{{.Status}} {{.NumberOfContainers}}", "--filter", `name=${pod}`],
+      { shows: /Running 2/ },
+    );
+    // Its members end with the namespace of processes, which may be before podman has come to them.
+    await way.quietly(["pod", "stop", "--time", "0", pod]);
+    await way.ok(["pod", "ps", "--format", "{{.Status}}", "--filter", `name=${pod}`], { shows: /Exited/ });
+    await way.ok(["pod", "rm", "--force", pod]);
   });
 });
 
-test("a container in the background: exec, logs, top, kill, wait, restart, rm", () => {
-  const started = podman(
-    "run",
-    "--detach",
-    "--tty",
-    "--name",
-    "one",
-    "--network",
-    "none",
-    "box",
-    "sh",
-    "-c",
-    "tty; sleep 100",
+comparedCalls(
+  () => podman.runtimes,
+  ["create", "start", "kill", "delete", "exec", "pause", "resume", "update"],
+);
+
+test("a runtime that podman does not know by name, but by path", async () => {
+  const words = [...RUN, "box", "nowhere"];
+  const { code, err } = await command(
+    podman.line("peer-a", words).map((word) => (word === "peer-a" ? CTR_BUN : word)),
+    podman.options,
   );
-  expect(started.code).toBe(0);
-  expect(podman("exec", "one", "sh", "-c", "echo inside; exit 3")).toMatchObject({
-    code: 3,
-    out: "inside\n",
-  });
-  expect(podman("exec", "--tty", "one", "tty").out).toBe("/dev/pts/1\r\n");
-  expect(podman("logs", "one").out).toBe("/dev/pts/0\r\n");
-  expect(podman("top", "one").out).toContain("sleep 100");
-  expect(podman("kill", "--signal", "KILL", "one").code).toBe(0);
-  expect(podman("wait", "one").out).toBe("137\n");
-  expect(podman("start", "one").code).toBe(0);
-  expect(podman("inspect", "--format", "{{.State.Status}}", "one").out).toBe("running\n");
-  expect(podman("rm", "--force", "--time", "0", "one").code).toBe(0);
-  expect(podman("ps", "--all", "--quiet").out).toBe("");
+  expect(code).toBe(127);
+  expect(err).toContain("executable file not found in $PATH");
 });
 
 test("nothing is left: no state, no cgroup", () => {
-  const state = "/run/ctr-bun/oci";
-  const ids = existsSync(state) ? readdirSync(state) : [];
-  expect(ids.filter((id) => readFileSync(join(state, id, "state.json"), "utf8").includes(folder))).toEqual(
-    [],
-  );
-  const cgroups = parents().flatMap((path) => readdirSync(path).filter((name) => name.startsWith("libpod-")));
-  expect(cgroups).toEqual([]);
+  expect(podman.left()).toEqual([]);
 });
