@@ -109,9 +109,10 @@ export function makePlan(input: PlanInput): Plan {
   const lateSeccomp = late ? seccomp : undefined;
   const end = endSteps(input, process, { limits: limits.last, hooks, seccomp: lateSeccomp, looks });
   const lookup = options.start === "wait" && (late || looks) ? [lookupStep(process)] : [];
-  if (seccomp !== undefined && late && hooks.length > 0) {
+  if (seccomp !== undefined && late && (hooks.length > 0 || options.init)) {
     const under = end.slice(end.findIndex(({ field }) => field === "linux.seccomp") + 1);
-    checkSeccomp(input, seccomp, under, "startContainer hooks run under the filter: allow these calls");
+    const who = hooks.length > 0 ? "startContainer hooks run" : "the init that stays PID 1 runs";
+    checkSeccomp(input, seccomp, under, `${who} under the filter: allow these calls`);
   }
   if (seccomp !== undefined && !late) {
     checkSeccomp(input, seccomp, [...after, created, ...end]);
@@ -140,8 +141,9 @@ interface End {
 function endSteps({ options }: PlanInput, process: Process, end: End): InitStep[] {
   const { limits, hooks, seccomp, looks } = end;
   const filter = seccomp === undefined ? [] : [seccompStep(seccomp)];
-  // A startContainer hook is a file of the container's root: it gets no further than the program itself.
-  const [first, last] = hooks.length > 0 ? [filter, []] : [[], filter];
+  // A startContainer hook is a file of the container's root: it gets no further than the program itself. And an init that
+  // stays must not do what the program may not: root of the container can make it do so by ptrace(2).
+  const [first, last] = hooks.length > 0 || options.init ? [filter, []] : [[], filter];
   return [
     ...(options.start === "wait" ? [waitForStartStep()] : []),
     ...first,

@@ -4,6 +4,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { builtinRegistry } from "../../src/builtin-drivers.ts";
+import { probeHost } from "../../src/runtime/host.ts";
+import { runDetached } from "../../src/runtime/run.ts";
+import { parseDocument } from "../../src/spec/parse.ts";
+import { RuntimeConfig } from "../../src/spec/runtime/config.ts";
 import { type Bundle, freshID, makeBundle } from "../support/bundle.ts";
 
 let bundle: Bundle;
@@ -29,6 +34,33 @@ test("the init that waits for start holds no descriptor but its streams and two 
     bundle.ctr("delete", "--force", id);
   }
 });
+
+test.each([true, false])(
+  "an init that stays PID 1 is under the filter, with no_new_privs %p",
+  async (noNewPrivileges) => {
+    bundle.configure(["sleep", "100"], (config) => {
+      config.process.noNewPrivileges = noNewPrivileges;
+      config.linux.seccomp = {
+        defaultAction: "SCMP_ACT_ALLOW",
+        syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO" }],
+      };
+    });
+    const { path, state: root } = bundle;
+    const config = parseDocument(
+      RuntimeConfig,
+      JSON.parse(readFileSync(join(path, "config.json"), "utf8")),
+      "",
+    );
+    const id = freshID();
+    const [registry, host] = [builtinRegistry(), probeHost()];
+    const { pid } = await runDetached({ root, id, bundle: path, config, registry, host, init: true });
+    try {
+      expect(readFileSync(`/proc/${pid}/status`, "utf8")).toMatch(/^Seccomp:\s2$/m);
+    } finally {
+      bundle.ctr("delete", "--force", id);
+    }
+  },
+);
 
 describe("exec", () => {
   test("into a container without a mount namespace goes into its root", () => {

@@ -82,6 +82,19 @@ test("a profile that forbids what running a startContainer hook takes is refused
   }
 });
 
+test("a profile that forbids what an init takes that stays PID 1 is refused, with the calls", () => {
+  for (const noNewPrivileges of [true, false]) {
+    const config = smallConfig({
+      process: { noNewPrivileges },
+      linux: { seccomp: deny("rt_sigtimedwait", "waitid") },
+    });
+    const error = errorOf(() => makePlan(planInput(config, { options: { start: "go", init: true } })));
+    expect(error).toMatchObject({ code: "INVALID_CONFIG", field: "linux.seccomp" });
+    expect(error.message).toEndWith("yet to do: rt_sigtimedwait, waitid");
+    expect(makePlan(planInput(config, { options: { start: "go" } })).steps.length).toBeGreaterThan(0);
+  }
+});
+
 test("a hook without a timeout is waited for without one", () => {
   const plan = makePlan(planInput(smallConfig({ hooks: HOOKS })));
   const timeout = (field: string) =>
