@@ -21,6 +21,8 @@ export interface ContainerRequest {
   readonly config: RuntimeConfig;
   readonly registry: DriverRegistry;
   readonly host: Host;
+  /** Variables of the container's program alone: no record has them, and no program of exec. */
+  readonly env?: readonly string[];
   /** The program's 0, 1 and 2, where it has no terminal; default: ctr-bun's own. */
   readonly stdio?: readonly [number, number, number];
   /** Where the terminal's other side goes, with process.terminal: ctr-bun's own terminal, or a socket. */
@@ -67,12 +69,19 @@ function resctrl(): typeof import("./resctrl.ts") {
   return require("./resctrl.ts") as typeof import("./resctrl.ts");
 }
 
+function withEnvironment(config: RuntimeConfig, env: readonly string[] = []): RuntimeConfig {
+  const { process } = config;
+  if (process === undefined || env.length === 0) return config;
+  return { ...config, process: { ...process, env: [...(process.env ?? []), ...env] } };
+}
+
 /** The plan, and what it was made from. */
 export function prepare(
   request: ContainerRequest,
   start: PlanOptions["start"],
 ): { plan: Plan; facts: PlanFacts } {
-  const { config, host, registry, bundle, id } = request;
+  const { host, registry, bundle, id } = request;
+  const config = withEnvironment(request.config, request.env);
   needKernel(host);
   const found = lookUp(config, bundle);
   const facts: PlanFacts = {

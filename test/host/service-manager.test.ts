@@ -1,7 +1,7 @@
 // What a service manager gives, and is told: NOTIFY_SOCKET for run, create and start, and descriptors by LISTEN_FDS.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sys } from "../../src/kernel/raw.ts";
 import { bindDatagram, connectDatagram, receive } from "../../src/kernel/socket.ts";
@@ -156,6 +156,68 @@ describe("NOTIFY_SOCKET", () => {
   });
 });
 
+/** Says that it is ready, on the socket that it is told of, and stays. */
+const SERVICE = `
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+int main(void) {
+  struct sockaddr_un to = { .sun_family = AF_UNIX };
+  strncpy(to.sun_path, getenv("NOTIFY_SOCKET"), sizeof to.sun_path - 1);
+  int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  if (sendto(fd, "READY=1", 7, 0, (struct sockaddr *)&to, sizeof to) < 0) { perror(to.sun_path); return 1; }
+  sleep(100);
+}
+`;
+
+describe("a program reaches its socket", () => {
+  const identity = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  const cases: Record<string, (config: Config) => void> = {
+    "as an ordinary user": ({ process }) => {
+      process.user = { uid: 1000, gid: 1000 };
+    },
+    "in a user namespace": ({ linux }) => {
+      linux.namespaces.push({ type: "user" });
+      linux.uidMappings = linux.gidMappings = identity;
+    },
+    "as an ordinary user of a user namespace": ({ linux, process }) => {
+      process.user = { uid: 1000, gid: 1000 };
+      linux.namespaces.push({ type: "user" });
+      linux.uidMappings = linux.gidMappings = identity;
+    },
+  };
+  beforeAll(() => {
+    const source = join(bundle.path, "service.c");
+    writeFileSync(source, SERVICE);
+    const made = runCommand(["gcc", "-static", "-o", join(bundle.rootfs, "bin/service"), source]);
+    expect(made).toEqual({ code: 0, out: "", err: "" });
+    chmodSync(bundle.path, 0o755);
+  });
+
+  for (const [name, change] of Object.entries(cases)) {
+    test(name, async () => {
+      const id = freshID();
+      bundle.configure(["service"], (config) => {
+        writable(config);
+        change(config);
+      });
+      const run = begin(address, "run", "--detach", "--bundle", bundle.path, id);
+      try {
+        const pid = await pidOf(id);
+        expect(await toldAll()).toEqual(["READY=1\n", `MAINPID=${pid}\n`, "BARRIER=1"]);
+        expect(await run.exited).toBe(0);
+        // What exec runs is another service, or none.
+        expect(bundle.ctr("exec", id, "env").out).not.toContain("NOTIFY_SOCKET");
+      } finally {
+        bundle.ctr("delete", "--force", id);
+      }
+    });
+  }
+});
+
 describe("LISTEN_FDS", () => {
   const show = ["sh", "-c", "env | grep LISTEN; cat <&3; cat <&4; cat <&5 2>/dev/null || echo no more"];
   const run = (script: string, ...args: string[]) => {
@@ -182,6 +244,21 @@ describe("LISTEN_FDS", () => {
   test("come before those of --preserve-fds", () => {
     const { out } = run("export LISTEN_FDS=2 LISTEN_PID=$$;", "--preserve-fds", "1");
     expect(out.split("\n").toSorted().join("\n").trim()).toBe("3\n4\n5\nLISTEN_FDS=2\nLISTEN_PID=1");
+  });
+
+  test("are not told of to what exec runs, which has no such descriptors", () => {
+    const id = freshID();
+    bundle.configure(["sleep", "100"]);
+    const command = [CTR_BUN, "--root", bundle.state, "run", "--detach", "--bundle", bundle.path, id];
+    const script = 'export LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=web; exec 3</dev/null "$@"';
+    expect(runCommand(["sh", "-c", script, "sh", ...command]).code).toBe(0);
+    try {
+      const { pid } = JSON.parse(bundle.ctr("state", id).out);
+      expect(readFileSync(`/proc/${pid}/environ`, "utf8")).toContain("LISTEN_FDNAMES=web\0");
+      expect(bundle.ctr("exec", id, "env").out).not.toContain("LISTEN");
+    } finally {
+      bundle.ctr("delete", "--force", id);
+    }
   });
 
   test("of another process are not ctr-bun's to pass on", () => {

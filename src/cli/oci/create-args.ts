@@ -5,7 +5,6 @@ import { close, open, readlink, writeAll } from "../../kernel/file.ts";
 import { isTerminal } from "../../kernel/terminal.ts";
 import type { ContainerRequest } from "../../runtime/prepare.ts";
 import type { StepTime } from "../../runtime/trace.ts";
-import type { RuntimeConfig } from "../../spec/runtime/config.ts";
 import type { Values } from "../argv.ts";
 import { bundlePath, type OciContext, readBundle } from "./context.ts";
 import { logDebug, logWarning } from "./log.ts";
@@ -64,12 +63,6 @@ function writeTrace(path: string): (times: StepTime[]) => void {
   };
 }
 
-function withEnvironment(config: RuntimeConfig, env: readonly string[]): RuntimeConfig {
-  const { process } = config;
-  if (process === undefined || env.length === 0) return config;
-  return { ...config, process: { ...process, env: [...(process.env ?? []), ...env] } };
-}
-
 /** The request; `foreground` lets the container's terminal be ctr-bun's own. */
 export function createRequest(
   context: OciContext,
@@ -107,7 +100,8 @@ export function createRequest(
     root: context.root,
     id,
     bundle,
-    config: withEnvironment(config, listen.env),
+    config,
+    ...(listen.count === 0 ? {} : { env: listen.env }),
     ...(notify === undefined ? {} : { notifySocket: notify }),
     registry: context.registry,
     host: context.host,
