@@ -191,7 +191,7 @@ describe("a task in the background", () => {
     await way.ok(exec("e5", "--user", "1000", "--cwd", "/tmp", name, "sh", "-c", LOOK), {
       shows: /uid=1000/,
     });
-    await way.ok(exec("e6", "--detach", name, "sleep", "50"));
+    await way.ok(exec("e6", "--fifo-dir", daemon.folder, "--detach", name, "sleep", "50"));
     await way.ok(task("ps", name), { mask, shows: /e6/, unordered: true });
     await way.typed(6, exec("e7", "--tty", name, "sh", "-c", "tty; read a; exit $a"), async (terminal) => {
       await terminal.until("/dev/pts/");
