@@ -30,7 +30,7 @@ import { joinResctrlSteps } from "./resctrl.ts";
 import { row, slot, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify } from "./seccomp.ts";
-import { CHILD, cloneStep, firstStep, joinCgroup, procFileStep } from "./stage0.ts";
+import { CHILD, cloneStep, firstStep, joinCgroup, oomScoreSteps } from "./stage0.ts";
 import { outerStdioStep, stdioStep } from "./stdio.ts";
 import type { InitStep, Plan, ResctrlGroup, Step } from "./step.ts";
 
@@ -74,12 +74,7 @@ export function makeExecPlan(input: ExecInput): Plan {
   const umask = process.user.umask === undefined ? CALLERS_UMASK : undefined;
   const steps: Step[] = [...(cgroup?.before ?? []), firstStep(umask), ...affinity.initial];
   if (user) steps.push(...outerStdioStep(process, linux?.uidMappings));
-  const score = process.oomScoreAdj;
-  if (score !== undefined) {
-    steps.push(
-      procFileStep("process.oomScoreAdj", `set oom_score_adj to ${score}`, "oom_score_adj", `${score}`),
-    );
-  }
+  steps.push(...oomScoreSteps(process));
   // Before the container is entered, where /proc may be anything; fork and setns keep them until execve.
   steps.push(...openProcSteps(process), ...labelSteps(process, !input.noNewKeyring));
   const { steps: joins, cloneInto } = joinCgroup(cgroup, user);

@@ -24,7 +24,10 @@ export function rlimitSteps(process: Process, userNamespace: boolean): Step[] {
     const about = `set ${type} to ${soft}, at most ${hard}`;
     const resource = RLIMIT_TYPES.indexOf(type);
     const hints = {
-      EPERM: "raising a hard limit takes CAP_SYS_RESOURCE: stay below the host's own hard limit",
+      EPERM:
+        type === "RLIMIT_NOFILE"
+          ? "raising a hard limit takes CAP_SYS_RESOURCE, and none may be above fs.nr_open: stay below the host's own hard limit"
+          : "raising a hard limit takes CAP_SYS_RESOURCE: stay below the host's own hard limit",
     };
     if (userNamespace) {
       const action = { do: "prlimit" as const, resource, soft: BigInt(soft), hard: BigInt(hard) };

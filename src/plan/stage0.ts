@@ -17,6 +17,7 @@ import {
   PR_SET_NAME,
 } from "../kernel/constants.ts";
 import { REPORT, REPORT_SIZE, reportBytes } from "../machine/report.ts";
+import type { Process } from "../spec/runtime/config.ts";
 import { callersUmask } from "./hooks.ts";
 import type { PlanInput } from "./input.ts";
 import { labelSteps, openProcSteps } from "./labels.ts";
@@ -78,12 +79,7 @@ export function joinCgroup(
 export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): Step[] {
   const { config, facts } = input;
   const steps: Step[] = [firstStep(callersUmask(config))];
-  const score = config.process?.oomScoreAdj;
-  if (score !== undefined) {
-    steps.push(
-      procFileStep("process.oomScoreAdj", `set oom_score_adj to ${score}`, "oom_score_adj", `${score}`),
-    );
-  }
+  steps.push(...oomScoreSteps(config.process));
   const user = namespaces.find((entry) => entry.type === "user");
   const { steps: joins, cloneInto } = joinCgroup(cgroup, user !== undefined);
   steps.push(...joins);
@@ -167,8 +163,21 @@ export function cloneStep(flags: number, cgroup: string | undefined): InitStep {
   };
 }
 
+/** `process.oomScoreAdj`; inherited from here on. */
+export function oomScoreSteps(process: Pick<Process, "oomScoreAdj"> | undefined): InitStep[] {
+  const score = process?.oomScoreAdj;
+  if (score === undefined) return [];
+  const about = `set oom_score_adj to ${score}`;
+  return [
+    {
+      ...procFileStep("process.oomScoreAdj", about, "oom_score_adj", `${score}`),
+      hints: { EACCES: "a lower score than ctr-bun's own may have takes CAP_SYS_RESOURCE: give 0 or more" },
+    },
+  ];
+}
+
 /** Writes a file of /proc/self while it is still the host's own procfs. */
-export function procFileStep(field: string, about: string, file: string, text: string): InitStep {
+function procFileStep(field: string, about: string, file: string, text: string): InitStep {
   const name = `/proc/self/${file}`;
   return {
     on: "init",
@@ -243,7 +252,10 @@ function timeNamespaceSteps({ config }: PlanInput): Step[] {
   if (lines.length > 0) {
     steps.push({
       ...procFileStep("linux.timeOffsets", "set the clocks' offsets", "timens_offsets", lines.join("")),
-      hints: { ERANGE: "a clock can be set neither below 0 nor more than 146 years ahead" },
+      hints: {
+        EPERM: "setting clocks takes CAP_SYS_TIME",
+        ERANGE: "a clock can be set neither below 0 nor more than 146 years ahead",
+      },
     });
   }
   return steps;

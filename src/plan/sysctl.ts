@@ -113,7 +113,13 @@ export function sysctlSteps(input: PlanInput): InitStep[] {
         row("write", [slot("sysctl"), { bytes }, bytes.byteLength]),
         row("close", [slot("sysctl")]),
       ],
-      hints: { ENOENT: "this kernel has no such sysctl", EINVAL: "the kernel refuses this value" },
+      hints: {
+        ENOENT: "this kernel has no such sysctl",
+        EINVAL: "the kernel refuses this value",
+        EACCES: "it can only be read, or the container's root does not own it",
+        EPERM:
+          "writing it takes rights in the host's user namespace, or a capability that ctr-bun does not have",
+      },
     });
   }
   return steps;

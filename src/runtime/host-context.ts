@@ -37,6 +37,6 @@ export function writeIdMap({ file, map }: Pick<IdMapAction, "file" | "map">, pid
   check(tryWriteFile(path, idMapText(map)), {
     syscall: "write",
     path,
-    hint: "the IDs that are mapped must be ones that ctr-bun's own user namespace has, each once",
+    hint: "the IDs that are mapped must be ones that ctr-bun's own user namespace has, each once; and it takes CAP_SETUID and CAP_SETGID",
   });
 }

@@ -1,6 +1,6 @@
 // What one task has, for run and exec, in a user namespace too: a session of its own, groups, umask, limits, no_new_privs.
 
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { type Bundle, CTR_BUN, freshID, makeBundle, runCommand } from "../support/bundle.ts";
 import type { Config } from "../support/config.ts";
@@ -78,4 +78,41 @@ test("a umask that nobody names: 0022 for the container, that of its caller for 
   };
   expect(shown()).toEqual(["0022", "0077", "0077"]);
   expect(shown(0o27)).toEqual(["0027", "0027", "0027"]);
+});
+
+describe("what takes a capability that ctr-bun does not have is an error that says which", () => {
+  const cases: Record<string, { without: string; change: (config: Config) => void; error: RegExp }> = {
+    "a lower OOM score": {
+      without: "sys_resource",
+      change: ({ process }) => void (process.oomScoreAdj = -1000),
+      error: /process\.oomScoreAdj: cannot set oom_score_adj to -1000: .*EACCES\)\n {2}.* CAP_SYS_RESOURCE/,
+    },
+    "a higher hard limit": {
+      without: "sys_resource",
+      change: ({ process }) => void (process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 10, hard: 2 ** 40 }]),
+      error:
+        /process\.rlimits\[0\]: cannot set RLIMIT_NOFILE .*EPERM\)\n {2}.* CAP_SYS_RESOURCE, .* fs\.nr_open/,
+    },
+    "clocks of a time namespace": {
+      without: "sys_time",
+      change: ({ linux }) => {
+        linux.namespaces.push({ type: "time" });
+        linux.timeOffsets = { boottime: { secs: 5 } };
+      },
+      error: /linux\.timeOffsets: cannot set .*EPERM\)\n {2}.* CAP_SYS_TIME/,
+    },
+    "maps of a user namespace": {
+      without: "setgid",
+      change: inUserNamespace,
+      error: /linux\.gidMappings: .*EPERM\)\n {2}.*CAP_SETGID/,
+    },
+  };
+  for (const [name, { without, change, error }] of Object.entries(cases)) {
+    test(name, () => {
+      bundle.configure(["true"], change);
+      const command = [CTR_BUN, "--root", bundle.state, "run", "--bundle", bundle.path, freshID()];
+      const run = runCommand(["setpriv", `--bounding-set=-${without}`, ...command]);
+      expect({ code: run.code, err: run.err }).toEqual({ code: 1, err: expect.stringMatching(error) });
+    });
+  }
 });
