@@ -84,12 +84,16 @@ describe("what takes a capability that ctr-bun does not have is an error that sa
   const cases: Record<string, { without: string; change: (config: Config) => void; error: RegExp }> = {
     "a lower OOM score": {
       without: "sys_resource",
-      change: ({ process }) => void (process.oomScoreAdj = -1000),
+      change: ({ process }) => {
+        process.oomScoreAdj = -1000;
+      },
       error: /process\.oomScoreAdj: cannot set oom_score_adj to -1000: .*EACCES\)\n {2}.* CAP_SYS_RESOURCE/,
     },
     "a higher hard limit": {
       without: "sys_resource",
-      change: ({ process }) => void (process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 10, hard: 2 ** 40 }]),
+      change: ({ process }) => {
+        process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 10, hard: 2 ** 40 }];
+      },
       error:
         /process\.rlimits\[0\]: cannot set RLIMIT_NOFILE .*EPERM\)\n {2}.* CAP_SYS_RESOURCE, .* fs\.nr_open/,
     },
