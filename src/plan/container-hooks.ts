@@ -33,6 +33,8 @@ export interface ContainerHooks {
   readonly umask: number | string;
   /** The container's process is the first one of its pid namespace. */
   readonly first: boolean;
+  /** Rows of a hook's own process that set limits which the init has not got. */
+  readonly limits: readonly Row[];
 }
 
 const WORD = 0xffffffff;
@@ -166,7 +168,7 @@ function hookSteps(input: PlanInput, what: ContainerHooks, one: One): InitStep[]
 /** The hook's own process: its streams, its umask and directory, its program. */
 function childStep(
   { facts: { nofile } }: PlanInput,
-  { kind, umask }: ContainerHooks,
+  { kind, umask, limits }: ContainerHooks,
   { hook, index }: One,
   place: { label: string; state: string; writing: Arg; done: Row[] },
 ): InitStep {
@@ -196,6 +198,7 @@ function childStep(
       row("umask", [typeof umask === "string" ? slot(umask) : umask]),
       ...stand,
       ...limit,
+      ...limits,
       row("execve", [hook.path, { words: [...args, 0] }, { words: [...(hook.env ?? []), 0] }]),
       ...place.done,
     ],

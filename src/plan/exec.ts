@@ -111,8 +111,8 @@ export function makeExecPlan(input: ExecInput): Plan {
   });
   steps.push(...affinity.final);
   if (process.execCPUAffinity === undefined) steps.push(...wholeCpusetSteps(linux));
-  steps.push(...consoleSteps(process, false), ...(input.noNewKeyring ? [] : [keyringStep(input.id)]));
-  const limits = limitSteps(process, user, facts.nofile);
+  steps.push(...consoleSteps(process, false), ...(input.noNewKeyring ? [] : [keyringStep(input.id, true)]));
+  const limits = limitSteps(process, user, facts.nofile, false);
   steps.push(...limits.early);
   steps.push(...memoryPolicySteps(linux), ...personalitySteps(linux, []));
   steps.push(enterDirectoryStep(process), ...stdioStep(process));

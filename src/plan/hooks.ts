@@ -61,13 +61,22 @@ export function createHookSteps(input: PlanInput): Step[] {
   }
   if (tellPid) steps.push({ on: "host", field: "hooks", about: "tell the pid", action: { do: "tell-pid" } });
   steps.push(
-    ...containerHookSteps(input, { kind: "createContainer", umask: CALLERS_UMASK, first: isFirst(input) }),
+    ...containerHookSteps(input, {
+      kind: "createContainer",
+      umask: CALLERS_UMASK,
+      first: isFirst(input),
+      limits: [],
+    }),
   );
   return steps;
 }
 
-/** StartContainer hooks: everything is as the program will find it, its user, rights and filter too. */
-export function startHookSteps(input: PlanInput): InitStep[] {
+/**
+ * StartContainer hooks: everything is as the program will find it, its user, rights and filter too, and the limits that
+ * the init itself does without to the end.
+ */
+export function startHookSteps(input: PlanInput, limits: readonly InitStep[]): InitStep[] {
   const umask = input.config.process?.user.umask ?? DEFAULT_UMASK;
-  return containerHookSteps(input, { kind: "startContainer", umask, first: isFirst(input) });
+  const rows = limits.flatMap((step) => step.rows);
+  return containerHookSteps(input, { kind: "startContainer", umask, first: isFirst(input), limits: rows });
 }

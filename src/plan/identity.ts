@@ -10,37 +10,35 @@ import {
   PR_SET_NO_NEW_PRIVS,
   SECCOMP_SET_MODE_FILTER,
 } from "../kernel/constants.ts";
-import type { Process } from "../spec/runtime/config.ts";
+import type { Process, Rlimit } from "../spec/runtime/config.ts";
 import { RLIMIT_TYPES } from "../spec/runtime/process.ts";
 import { boundingSteps, capabilitySteps, type Grantable, grantedSets } from "./capabilities.ts";
 import type { PlanFacts } from "./input.ts";
 import { row, slot } from "./rows.ts";
 import type { BytesArg, HostStep, InitStep, Step } from "./step.ts";
 
-/** Resource limits by the process itself; in a user namespace ctr-bun sets them from outside. */
-export function rlimitSteps(process: Process, userNamespace: boolean): Step[] {
-  return (process.rlimits ?? []).map(({ type, soft, hard }, index): Step => {
-    const field = `process.rlimits[${index}]`;
-    const about = `set ${type} to ${soft}, at most ${hard}`;
-    const resource = RLIMIT_TYPES.indexOf(type);
-    const hints = {
+/**
+ * A resource limit, set by the process itself; in a user namespace by ctr-bun, from outside. `soft`: another one for the
+ * time being.
+ */
+export function limitStep(limit: Rlimit, index: number, userNamespace: boolean, soft = limit.soft): Step {
+  const { type, hard } = limit;
+  const resource = RLIMIT_TYPES.indexOf(type);
+  const parts = {
+    field: `process.rlimits[${index}]`,
+    about: `set ${type} to ${limit.soft}, at most ${hard}`,
+    hints: {
       EPERM:
         type === "RLIMIT_NOFILE"
           ? "raising a hard limit takes CAP_SYS_RESOURCE, and none may be above fs.nr_open: stay below the host's own hard limit"
           : "raising a hard limit takes CAP_SYS_RESOURCE: stay below the host's own hard limit",
-    };
-    if (userNamespace) {
-      const action = { do: "prlimit" as const, resource, soft: BigInt(soft), hard: BigInt(hard) };
-      return { on: "host", field, about, action, hints };
-    }
-    return {
-      on: "init",
-      field,
-      about,
-      hints,
-      rows: [row("prlimit64", [0, resource, { words: [soft, hard] }, 0])],
-    };
-  });
+    },
+  };
+  if (userNamespace) {
+    const action = { do: "prlimit" as const, resource, soft: BigInt(soft), hard: BigInt(hard) };
+    return { on: "host", ...parts, action };
+  }
+  return { on: "init", ...parts, rows: [row("prlimit64", [0, resource, { words: [soft, hard] }, 0])] };
 }
 
 /** Limits by when they are set. */
@@ -49,15 +47,25 @@ export interface Limits {
   readonly early: readonly InitStep[];
   /** By ctr-bun, at the last wait. */
   readonly host: readonly HostStep[];
-  /** By the init, right before the program: so few descriptors that the init could not go on with them. */
+  /** By the init, right before the program, and by hooks: so little that the init could not go on with it. */
   readonly last: readonly InitStep[];
 }
 
 /** Descriptors that the init needs for itself once it has closed what it does not need any more. */
 const OWN_DESCRIPTORS = 64;
+/** The largest file that it writes: the state that a hook gets, in which a config's annotations are (spec/parse.ts). */
+const OWN_FILE = 8 << 20;
 
-/** All limits; `nofile` is the caller's own, which is given back where the config sets none. */
-export function limitSteps(process: Process, userNamespace: boolean, nofile: PlanFacts["nofile"]): Limits {
+/**
+ * All limits; `nofile` is the caller's own, which is given back where the config sets none. `hooks`: the init has some to
+ * run when the limits are set.
+ */
+export function limitSteps(
+  process: Process,
+  userNamespace: boolean,
+  nofile: PlanFacts["nofile"],
+  hooks: boolean,
+): Limits {
   const early: InitStep[] = [];
   const host: HostStep[] = [];
   const last: InitStep[] = [];
@@ -78,17 +86,21 @@ export function limitSteps(process: Process, userNamespace: boolean, nofile: Pla
       ],
     });
   }
-  rlimitSteps(process, userNamespace).forEach((step, index) => {
-    const { type, soft, hard } = rlimits[index] ?? { type: undefined, soft: 0, hard: 0 };
+  const add = (step: Step, to: InitStep[]) => {
     if (step.on === "host") host.push(step);
-    else if (type === "RLIMIT_NOFILE" && soft < OWN_DESCRIPTORS) {
-      last.push(step);
+    else to.push(step);
+  };
+  rlimits.forEach((limit, index) => {
+    const { type, soft, hard } = limit;
+    const needed =
+      type === "RLIMIT_NOFILE" ? OWN_DESCRIPTORS : type === "RLIMIT_FSIZE" && hooks ? OWN_FILE : 0;
+    if (soft >= needed) add(limitStep(limit, index, userNamespace), early);
+    else {
+      // Lowering it takes no rights, in a user namespace either.
+      add(limitStep(limit, index, false), last);
       // Whether it may be raised shows now, where create still hears of it.
-      if (hard > OWN_DESCRIPTORS) {
-        const limit = { words: [OWN_DESCRIPTORS, hard] };
-        early.push({ ...step, rows: [row("prlimit64", [0, RLIMIT_TYPES.indexOf(type), limit, 0])] });
-      }
-    } else early.push(step);
+      if (hard > needed) add(limitStep(limit, index, userNamespace, needed), early);
+    }
   });
   return { early, host, last };
 }
@@ -99,8 +111,11 @@ export function limitSteps(process: Process, userNamespace: boolean, nofile: Pla
  */
 const KEYRING_PERMISSIONS = 0x3f1b0000;
 
-/** A session keyring of the container's own, so that the host's keys are out of reach (keyrings(7)). */
-export function keyringStep(id: string): InitStep {
+/**
+ * A session keyring of the container's own, so that the host's keys are out of reach (keyrings(7)). `again`: what exec
+ * runs joins it; it is the container's by then, which may have allowed less to itself.
+ */
+export function keyringStep(id: string, again = false): InitStep {
   return {
     on: "init",
     field: "process",
@@ -111,7 +126,7 @@ export function keyringStep(id: string): InitStep {
         allow: "ENOSYS",
         onError: "keyring.none",
       }),
-      row("keyctl", [KEYCTL_SETPERM, slot("keyring"), KEYRING_PERMISSIONS]),
+      ...(again ? [] : [row("keyctl", [KEYCTL_SETPERM, slot("keyring"), KEYRING_PERMISSIONS])]),
       row("getpid", [], { label: "keyring.none" }),
     ],
     hints: {

@@ -91,13 +91,13 @@ export function makePlan(input: PlanInput): Plan {
   steps.push(...sysctlSteps(input), ...maskSteps(input), ...readonlyPathSteps(input));
   steps.push(close);
   if (!options.noNewKeyring) steps.push(keyringStep(options.id));
-  const limits = limitSteps(process, user, facts.nofile);
+  const limits = limitSteps(process, user, facts.nofile, (config.hooks?.startContainer ?? []).length > 0);
   steps.push(...limits.early);
   steps.push(...memoryPolicySteps(config.linux), ...personalitySteps(config.linux, warnings));
   steps.push(enterDirectoryStep(process), ...stdioStep(process));
   // Without no_new_privs a filter can be loaded only while there still is CAP_SYS_ADMIN.
   const late = process.noNewPrivileges === true;
-  const hooks = startHookSteps(input);
+  const hooks = startHookSteps(input, limits.last);
   const after: InitStep[] = [
     ...identitySteps(process, grantable(input.host, facts.lastCapability, user), warnings, wishes.keepGroups),
     checkDirectoryStep(process),

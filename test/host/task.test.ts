@@ -41,6 +41,35 @@ for (const [name, change] of Object.entries({ plain, inUserNamespace })) {
   });
 }
 
+for (const [name, change] of Object.entries({ plain, inUserNamespace })) {
+  test(`limits that leave the init itself no room are the hook's and the program's: ${name}`, () => {
+    const configure = (hook: string) =>
+      bundle.configure(["sh", "-c", 'test "$(ulimit -n) $(ulimit -f)" = "5 0"'], (config) => {
+        change(config);
+        config.process.rlimits = [
+          { type: "RLIMIT_NOFILE", soft: 5, hard: 5 },
+          { type: "RLIMIT_FSIZE", soft: 0, hard: 0 },
+        ];
+        const args = ["sh", "-c", `ulimit -n; ulimit -f; ${hook}`];
+        config.hooks = { startContainer: [{ path: "/bin/sh", args }] };
+      });
+    const start = () => {
+      const id = freshID();
+      try {
+        expect(bundle.ctr("create", "--bundle", bundle.path, id)).toMatchObject({ code: 0, err: "" });
+        return bundle.ctr("start", id);
+      } finally {
+        bundle.ctr("delete", "--force", id);
+      }
+    };
+    configure("exit 3");
+    expect(start().err).toContain("the hook ended with 3: 5\n0");
+    configure("true");
+    expect(start()).toMatchObject({ code: 0, err: "" });
+    expect(bundle.ctr("run", "--bundle", bundle.path, freshID())).toEqual({ code: 0, out: "", err: "" });
+  });
+}
+
 test("a session of its own, always, so that no terminal of the host can be typed into (TIOCSTI)", () => {
   // proc_pid_stat(5): the session is the sixth field.
   const session = [

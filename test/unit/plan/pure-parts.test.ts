@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { O_DIRECTORY, O_PATH, RESOLVE_NO_SYMLINKS, S_IFREG } from "../../../src/kernel/constants.ts";
 import { candidates } from "../../../src/plan/execute.ts";
-import { rlimitSteps } from "../../../src/plan/identity.ts";
+import { limitStep } from "../../../src/plan/identity.ts";
 import { baseOf, parentOf, reachRows } from "../../../src/plan/paths.ts";
 import { makePlan } from "../../../src/plan/plan.ts";
 import { outerStdioStep, stdioStep } from "../../../src/plan/stdio.ts";
@@ -48,10 +48,9 @@ test("groups are always set, and before the user gives up the right to", () => {
 });
 
 test("limits are the program's own, or set from outside where a user namespace could not raise them", () => {
-  const limited = process({ rlimits: [{ type: "RLIMIT_NOFILE", soft: 1, hard: 18446744073709551615n }] });
-  const [own] = rlimitSteps(limited, false);
-  expect(own).toMatchObject({ on: "init", field: "process.rlimits[0]" });
-  const [outside] = rlimitSteps(limited, true);
+  const limit = { type: "RLIMIT_NOFILE", soft: 1, hard: 18446744073709551615n } as const;
+  expect(limitStep(limit, 0, false)).toMatchObject({ on: "init", field: "process.rlimits[0]" });
+  const outside = limitStep(limit, 0, true);
   expect(outside).toMatchObject({
     on: "host",
     action: { do: "prlimit", resource: 7, soft: 1n, hard: 18446744073709551615n },
