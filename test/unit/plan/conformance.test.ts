@@ -1,0 +1,104 @@
+/** docs/spec-conformance.md, where a test can tell: the errors that it quotes are given, the tests it names are there. */
+import { expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fixtureValue } from "../spec/support.ts";
+
+const ROOT = join(import.meta.dir, "../../..");
+const text = readFileSync(join(ROOT, "docs/spec-conformance.md"), "utf8");
+
+/** Quoted errors that no recorded config gives, by their beginning: the test that expects them, and its words. */
+const SHOWN_ELSEWHERE: readonly (readonly [error: string, file: string, words: string])[] = [
+  ["CGROUP linux.resources.FIELD", "unit/cgroup/plan", "the cgroup controller memory is not mounted"],
+  ["INIT linux.devices[N]: cannot make", "host/config-errors", "cannot make /file"],
+  ["INIT process.apparmorProfile: cannot apply", "vm/labels", "cannot apply the AppArmor profile"],
+  ["INIT process.oomScoreAdj: cannot set", "host/task", "cannot set oom_score_adj to"],
+  ["INIT process.selinuxLabel", "vm/labels", "process.selinuxLabel"],
+  [
+    "INVALID_CONFIG linux.namespaces[N]: the file of a namespace",
+    "host/namespaces",
+    "the file of a namespace of another type",
+  ],
+  [
+    "INVALID_CONFIG linux.uidMappings: 341",
+    "unit/plan/refusals-user",
+    "341 ranges: the kernel takes at most 340",
+  ],
+  ["NAME_TAKEN linux.netDevices", "host/net-devices", "the container's network namespace has a device"],
+  ["NOT_FOUND linux.netDevices", "host/net-devices", "link not found for interface"],
+  ["NOT_FOUND mounts[N].source", "host/lifecycle", "the source of the bind mount does not exist"],
+  ["SYSCALL linux.netDevices", "host/net-devices", "cannot move the network device"],
+  ["UNSUPPORTED checkpoint", "host/events", "checkpoint is not supported"],
+  ["USAGE there is no verb", "host/command-line", "there is no verb"],
+  ["USAGE unknown flag", "host/command-line", "unknown flag"],
+];
+
+/** What the fixtures say of bad configs. */
+const GIVEN: readonly string[] = [
+  ...(fixtureValue("config/refused.json") as { error: string }[]).map(({ error }) => error),
+  ...(fixtureValue("config/bad.json") as { at: string; field?: string; message: string }[]).map(
+    ({ at, field = at, message }) => `INVALID_CONFIG ${field}: ${message}`,
+  ),
+];
+
+/** A quoted error as the pattern of a beginning: `...` stands for anything, N for an index. */
+function patternOf(quote: string): RegExp {
+  const plain = quote.replaceAll(/\s+/g, " ").replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+  const open = plain.replaceAll("\\.\\.\\.", ".+").replaceAll("[N\\]", "[\\d+\\]");
+  return new RegExp(`^${open}`);
+}
+
+const QUOTES = [...text.matchAll(/`((?:[A-Z]+_)*[A-Z]{4,} [a-z][^`]*)`/g)].map(([, quote = ""]) => quote);
+
+test("every error that is quoted is one that a test expects", () => {
+  expect(QUOTES.length).toBeGreaterThan(40);
+  const unknown = QUOTES.filter((quote) => {
+    const pattern = patternOf(quote);
+    return (
+      !GIVEN.some((error) => pattern.test(error)) &&
+      !SHOWN_ELSEWHERE.some(([error]) => quote.startsWith(error))
+    );
+  });
+  expect(unknown).toEqual([]);
+});
+
+test.each(SHOWN_ELSEWHERE)("%s is quoted, and is in %s", (error, file, words) => {
+  expect(QUOTES.filter((quote) => quote.startsWith(error))).not.toEqual([]);
+  expect(readFileSync(join(ROOT, "test", `${file}.test.ts`), "utf8")).toContain(words);
+});
+
+/** Where a test is that the table calls by this name; undefined for one that is nowhere. */
+function testOf(name: string, isGolden: boolean): string | undefined {
+  const [folder = "", rest = ""] = name.split("/", 2);
+  const places = isGolden
+    ? [`spec-fixtures/plans/${name}.txt`]
+    : name === "values"
+      ? ["test/unit/cgroup/plan.test.ts"]
+      : folder === "plan"
+        ? [`test/unit/plan/${rest}.test.ts`]
+        : [`test/host/${name}.test.ts`, `test/${name}.test.ts`, `test/${name}`];
+  return places.find((place) => existsSync(join(ROOT, place)));
+}
+
+test("every test that the tables name is there", () => {
+  const missing: string[] = [];
+  let count = 0;
+  let namesTests = false;
+  for (const [, row = ""] of text.matchAll(/^\|(.*)\|$/gm)) {
+    const cell = row.split(/(?<!\\)\|/).at(-1) ?? "";
+    if (/^ (shown by|flags of runc)/.test(cell)) namesTests = cell.startsWith(" shown by");
+    if (!namesTests) continue;
+    // What is quoted, or said in brackets, is no name.
+    const words = cell.replaceAll(/`[^`]*`|\([^)]*\)/g, "").split(/[,;:]/);
+    let isGolden = false;
+    for (const word of words.map((each) => each.trim())) {
+      if (!/^(golden )?[a-z0-9]+([-/][a-z0-9-]+)*$/.test(word)) continue;
+      const name = word.replace(/^golden /, "");
+      isGolden = (isGolden && testOf(name, true) !== undefined) || word !== name;
+      count += 1;
+      if (testOf(name, isGolden) === undefined) missing.push(word);
+    }
+  }
+  expect(missing).toEqual([]);
+  expect(count).toBeGreaterThan(100);
+});
