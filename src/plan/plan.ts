@@ -33,7 +33,7 @@ import {
   readonlyRootSteps,
 } from "./root.ts";
 import { row, syncStep } from "./rows.ts";
-import { schedulingSteps } from "./scheduling.ts";
+import { refuseDeadlineFork, schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify, refuseUnknown } from "./seccomp.ts";
 import { earlySourceSteps, helperSourceSteps } from "./sources.ts";
 import { CHILD, stage0Steps } from "./stage0.ts";
@@ -194,6 +194,11 @@ function refuse(input: PlanInput, process: Process): void {
   // It is for exec; what is wrong with it is better known now.
   affinitySteps(process.execCPUAffinity);
   refuseLabels(process, input.host);
+  const startHooks = (config.hooks?.startContainer ?? []).length > 0;
+  refuseDeadlineFork(
+    process,
+    startHooks ? "hooks.startContainer" : input.options.init ? "--init" : undefined,
+  );
   const namespaces = linux?.namespaces ?? [];
   const needs = (type: NamespaceType, field: string, isGiven: boolean) => {
     if (!isGiven || hasNamespace(input, type)) return;

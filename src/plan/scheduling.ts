@@ -4,6 +4,7 @@
  * process under SCHED_DEADLINE may not fork any more. No filter of seccomp is in the way either.
  * Not here: the CPUs that a process may use (affinity.ts).
  */
+import { fail } from "../error.ts";
 import { IOPRIO_CLASS_SHIFT, IOPRIO_CLASSES, SCHED_FLAGS, SCHED_POLICIES } from "../kernel/constants.ts";
 import type { IoPriority, Process, Scheduler } from "../spec/runtime/config.ts";
 import type { HostStep } from "./step.ts";
@@ -20,6 +21,24 @@ const SCHEDULER_HINTS = {
 const IO_HINTS = {
   EPERM: "IOPRIO_CLASS_RT takes CAP_SYS_NICE or CAP_SYS_ADMIN",
 };
+
+/**
+ * Refuses what would fork under SCHED_DEADLINE: the kernel lets no such process fork (sched(7)), and once a process is
+ * ready to start, the policy is set. `forks`: the property or flag that asks for it.
+ */
+export function refuseDeadlineFork(
+  { scheduler }: Pick<Process, "scheduler">,
+  forks: string | undefined,
+): void {
+  if (forks === undefined || scheduler?.policy !== "SCHED_DEADLINE") return;
+  if (scheduler.flags?.includes("SCHED_FLAG_RESET_ON_FORK") === true) return;
+  throw fail({
+    code: "INVALID_CONFIG",
+    field: "process.scheduler.flags",
+    message: `${forks} cannot be had: under SCHED_DEADLINE a process may not fork`,
+    hint: 'add "SCHED_FLAG_RESET_ON_FORK": what is forked is then scheduled as any other process',
+  });
+}
 
 /** Host steps, for when the init waits the last time. */
 export function schedulingSteps({ scheduler, ioPriority }: Process): HostStep[] {

@@ -74,6 +74,20 @@ describe("scheduler", () => {
     withContainer(change, (pid) => expect(nice(pid)).toBe(-7));
   });
 
+  test("SCHED_DEADLINE and startContainer hooks go together where what is forked is reset", () => {
+    const id = freshID();
+    const times = { runtime: 1_000_000, deadline: 20_000_000, period: 30_000_000 };
+    const run = (flags: string[]) => {
+      bundle.configure(["true"], (config) => {
+        config.process.scheduler = { policy: "SCHED_DEADLINE", ...times, flags };
+        Object.assign(config, { hooks: { startContainer: [{ path: "/bin/true" }] } });
+      });
+      return bundle.ctr("run", "--bundle", bundle.path, id);
+    };
+    expect(run(["SCHED_FLAG_RESET_ON_FORK"])).toEqual({ code: 0, out: "", err: "" });
+    expect(run([]).err).toContain('a process may not fork\n  add "SCHED_FLAG_RESET_ON_FORK"');
+  });
+
   test("SCHED_DEADLINE has its times and flags", () => {
     const change = (config: Config) => {
       inUserNamespace(config);
