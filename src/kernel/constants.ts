@@ -263,6 +263,8 @@ export const NSFS_MAGIC = 0x6e736673;
 export const RDTGROUP_SUPER_MAGIC = 0x7655821;
 
 // include/uapi/linux/nsfs.h
+/** Inode of the first mount namespace (enum init_ns_ino; since 6.18). */
+export const MNT_NS_INIT_INO = 0xeffffff8n;
 export const NS_GET_USERNS = 0xb701;
 export const NS_GET_NSTYPE = 0xb703;
 

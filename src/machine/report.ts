@@ -36,7 +36,7 @@ export function syncNumbers(point: SyncPoint): [number, number] {
 /** The sync point of a report. */
 export function syncPointOf(a: number, b: number): SyncPoint | undefined {
   const kind = SYNC_POINTS[a];
-  return (kind === "copy-up" ? `${kind} ${b}` : kind) as SyncPoint | undefined;
+  return (kind === "copy-up" || kind === "sources" ? `${kind} ${b}` : kind) as SyncPoint | undefined;
 }
 
 /**

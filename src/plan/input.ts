@@ -21,6 +21,8 @@ export interface MountFact {
   readonly procfs?: boolean;
   /** Not everybody may reach a bind mount's source; looked up where the container has a user namespace. */
   readonly closed?: boolean;
+  /** A bind mount's source lies in an earlier mount of the config: it is there only once that is made. */
+  readonly covered?: boolean;
   /** Type of the file system that the source of an ID-mapped mount lies in. */
   readonly fileSystem?: string;
 }
@@ -57,6 +59,8 @@ export interface PlanFacts {
   readonly resctrl?: ResctrlFact | undefined;
   /** Types of joined namespaces that are ctr-bun's own: what is set in one is set for the host. */
   readonly hostsOwn: readonly string[];
+  /** Whose the mount namespace that is joined is, where mounts in it would be the host's; undefined: of neither. */
+  readonly mountNamespaceOf?: "ctr-bun" | "PID 1" | undefined;
 }
 
 /** How the container is to be made, besides its config. */

@@ -15,7 +15,7 @@ import { changesAnything, type MountOptions, parseMountOptions } from "./mount-o
 import { attributeRow, mountSlot, moveRow, newMountRows, remountRows } from "./mount-rows.ts";
 import { openRow, reachRows } from "./paths.ts";
 import { row, slot } from "./rows.ts";
-import { TAKE_HINTS, takeRow, takerOf } from "./sources.ts";
+import { helperSourceSteps, TAKE_HINTS, takeRow, takerOf } from "./sources.ts";
 import type { InitStep, Row, Step } from "./step.ts";
 
 /** fsconfig(2) takes strings of up to 255 bytes; what is longer goes through mount(2). */
@@ -49,7 +49,9 @@ export function mountSteps(
     }
     const step = mountStep(input, cgroupPaths, mount, fact, options, index);
     // What it covers is reached by then, and nobody has seen it yet but by its descriptor.
-    return copiesUp(mount, options) ? [step, ...copyUpSteps(input, fact.destination, index)] : [step];
+    const after = copiesUp(mount, options) ? copyUpSteps(input, fact.destination, index) : [];
+    const sources = fact.covered === true ? helperSourceSteps(input, index) : [];
+    return [...sources, step, ...after];
   });
 }
 

@@ -30,6 +30,7 @@ import {
   enterRootSteps,
   hasMountNamespace,
   joinsMountNamespace,
+  mountedParts,
   readonlyRootSteps,
 } from "./root.ts";
 import { row, syncStep } from "./rows.ts";
@@ -229,31 +230,25 @@ function refuse(input: PlanInput, process: Process): void {
       hint: "leave the offsets or the namespace's path out",
     });
   }
-  if (!hasMountNamespace(input)) refuseMounts(input);
+  refuseMounts(input);
 }
 
-/** Without a mount namespace of the container's own, whatever is mounted would be seen by others. */
-function refuseMounts(input: PlanInput): void {
-  const { root, mounts, linux } = input.config;
-  const isJoined = joinsMountNamespace(input);
-  for (const [field, value] of [
-    ["root.readonly", root.readonly === true ? true : undefined],
-    ["mounts", mounts],
-    ["linux.devices", linux?.devices],
-    ["linux.rootfsPropagation", linux?.rootfsPropagation],
-    ["linux.maskedPaths", linux?.maskedPaths],
-    ["linux.readonlyPaths", linux?.readonlyPaths],
-  ] as const) {
-    if (!isSet(value)) continue;
-    throw fail({
-      code: "INVALID_CONFIG",
-      field,
-      message: isJoined
-        ? "setting it in a mount namespace that is joined would change what others see there"
-        : "setting it without a mount namespace would change the host",
-      hint: isJoined
-        ? "leave it out, or leave the namespace's path out for a new one"
-        : 'add {"type": "mount"} to linux.namespaces',
-    });
-  }
+/** Where nothing may be mounted: it would be seen by the host. */
+function refuseMounts({ config, facts }: PlanInput): void {
+  const mount = (config.linux?.namespaces ?? []).find(({ type }) => type === "mount");
+  const [first] = mountedParts(config);
+  if (first === undefined) return;
+  const whose = mount === undefined ? "ctr-bun" : facts.mountNamespaceOf;
+  if ((mount !== undefined && mount.path === undefined) || whose === undefined) return;
+  const hint = "leave it out, or leave the namespace's path out for a new one";
+  throw fail({
+    code: "INVALID_CONFIG",
+    field: first[0],
+    ...(mount === undefined
+      ? {
+          message: "setting it without a mount namespace would change the host",
+          hint: 'add {"type": "mount"} to linux.namespaces',
+        }
+      : { message: `setting it in the mount namespace of ${whose} would change the host`, hint }),
+  });
 }

@@ -21,6 +21,8 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from "../kernel/constants.ts";
+import type { RuntimeConfig } from "../spec/runtime/config.ts";
+import { isSet } from "./cgroup.ts";
 import type { PlanInput } from "./input.ts";
 import { attributeRow } from "./mount-rows.ts";
 import { ROOT } from "./paths.ts";
@@ -40,18 +42,37 @@ function rootPropagation({ config }: PlanInput): { own: string; recursive: boole
   return { own: recursive ? given.slice(1) : given, recursive };
 }
 
+/** What of a config is done by mounting, with the properties that ask for it. */
+export function mountedParts({ root, mounts, linux }: RuntimeConfig): [field: string, value: unknown][] {
+  return (
+    [
+      ["root.readonly", root.readonly === true ? true : undefined],
+      ["mounts", mounts],
+      ["linux.devices", linux?.devices],
+      ["linux.rootfsPropagation", linux?.rootfsPropagation],
+      ["linux.maskedPaths", linux?.maskedPaths],
+      ["linux.readonlyPaths", linux?.readonlyPaths],
+    ] as [string, unknown][]
+  ).filter(([, value]) => isSet(value));
+}
+
 /**
- * Whether the container gets a new mount namespace of its own: without it nothing may be mounted. One that is joined
- * is not: pivot_root there would take the root away from all others in it.
+ * Whether the container's mounts are made, and its root entered by pivot_root: in a mount namespace of its own always; in
+ * one that is joined where the config has any, as in runc. All others in it then see them, and have the same root.
  */
 export function hasMountNamespace({ config }: Pick<PlanInput, "config">): boolean {
-  return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && path === undefined);
+  const mount = (config.linux?.namespaces ?? []).find(({ type }) => type === "mount");
+  return mount !== undefined && (mount.path === undefined || mountedParts(config).length > 0);
 }
 
 /** Whether the container enters a mount namespace that others live in. */
 export function joinsMountNamespace({ config }: Pick<PlanInput, "config">): boolean {
   return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && path !== undefined);
 }
+
+const JOINED_HINTS = {
+  EPERM: "the mount namespace that is joined belongs to another user namespace than the container's",
+};
 
 /**
  * Binds the root onto itself. The init already stands in it (chdir in stage 0, with the host's rights), so that no
@@ -77,6 +98,7 @@ export function bindRootSteps(input: PlanInput): InitStep[] {
       about: "keep mounts from spreading to the host",
       // Slaves of slaves are slaves: what is mounted on the host still comes in, unless nothing is to (rprivate).
       rows: [row("mount", ["none", "/", "", (isolated ? MS_PRIVATE : MS_SLAVE) | MS_REC, 0])],
+      ...(joinsMountNamespace(input) ? { hints: JOINED_HINTS } : {}),
     },
     {
       on: "init",

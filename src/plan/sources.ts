@@ -6,6 +6,8 @@
  * - `helper`: what root of the container's user namespace may not do, reach a source below a closed directory or map the
  *   IDs of a mount, is done by a helper with ctr-bun's rights. It enters the container's mount namespace first: a tree
  *   that is cloned outside of it would lose the locks that keep its options and what it covers as they are.
+ *
+ * Both take sources before the first mount, but for those that lie in an earlier mount of the same config.
  */
 import {
   AT_FDCWD,
@@ -36,7 +38,7 @@ import {
   slot,
   syncRows,
 } from "./rows.ts";
-import type { HostStep, InitStep, Row, Step } from "./step.ts";
+import type { HostStep, InitStep, Row, SourcesPoint, Step } from "./step.ts";
 
 interface Source {
   readonly mount: Mount;
@@ -53,6 +55,8 @@ export function takerOf(
   if (isIdMapped(mount, options)) return "helper";
   const user = (config.linux?.namespaces ?? []).some(({ type }) => type === "user");
   if (user) return facts.mounts[index]?.closed === true ? "helper" : "init";
+  // Nothing of the config's own mounts is the host's.
+  if (facts.mounts[index]?.covered === true) return "init";
   const asksShared = options.propagation.some(({ flag }) => flag === MS_SHARED);
   return asksShared && /^r?shared$/.test(config.linux?.rootfsPropagation ?? "") ? "early" : "init";
 }
@@ -94,40 +98,71 @@ export function earlySourceSteps(input: PlanInput): InitStep[] {
   return sources(input, "early").map(takeStep);
 }
 
-/** The init waits, a helper takes the sources, and the init receives them. */
-export function helperSourceSteps(input: PlanInput): Step[] {
-  const wanted = sources(input, "helper");
-  if (wanted.length === 0) return [];
-  const control = (index: number) => `source ${index}.control`;
-  const open = (as: string, file: "ns/mnt" | "root", flags: number): HostStep => {
-    const action = { do: "open-init", as, file, flags } as const;
-    return { on: "host", field: "mounts", about: `open ${file} of the container's init`, action };
-  };
-  const namespaces = new Map<string, HostStep>();
+/** Sources that the helper takes in one go. */
+interface Group {
+  readonly point: SourcesPoint;
+  readonly wanted: readonly Source[];
+}
+
+/** All at once before the first mount, but for those that an earlier mount puts there: they are taken in their turn. */
+function helperGroups(input: PlanInput): Group[] {
+  const all = sources(input, "helper");
+  const first = all.filter(({ fact }) => fact.covered !== true);
+  const later = all.filter(({ fact }) => fact.covered === true);
+  return [
+    ...(first.length === 0 ? [] : [{ point: "sources 0" as const, wanted: first }]),
+    ...later.map((source) => ({ point: `sources ${source.index + 1}` as const, wanted: [source] })),
+  ];
+}
+
+/** What the helper of a group needs to be opened, by name. */
+function openSteps(input: PlanInput, { wanted }: Group): Map<string, HostStep> {
+  const steps = new Map<string, HostStep>();
   for (const { mount, options, index } of wanted) {
     if (!isIdMapped(mount, options)) continue;
     for (const step of idMapSteps(input, mount, index))
       if (step.action.do === "open-init" || step.action.do === "user-namespace")
-        namespaces.set(step.action.as, step);
+        steps.set(step.action.as, step);
   }
+  for (const [as, file, flags] of [
+    ["init.mnt", "ns/mnt", O_RDONLY],
+    ["init.root", "root", O_PATH | O_DIRECTORY],
+  ] as const) {
+    const action = { do: "open-init", as, file, flags } as const;
+    steps.set(as, { on: "host", field: "mounts", about: `open ${file} of the container's init`, action });
+  }
+  return steps;
+}
+
+/**
+ * The init waits, a helper takes the sources, and the init receives them: those of mount `index`, or, without it, all
+ * that can be taken before the first mount.
+ */
+export function helperSourceSteps(input: PlanInput, index = -1): Step[] {
+  const groups = helperGroups(input);
+  const at = groups.findIndex(({ point }) => point === `sources ${index + 1}`);
+  const group = groups[at];
+  if (group === undefined) return [];
+  const { point, wanted } = group;
+  const opened = groups.slice(0, at).flatMap((earlier) => [...openSteps(input, earlier).keys()]);
+  const control = (of: number) => `source ${of}.control`;
+  const field = index < 0 ? "mounts" : `mounts[${index}]`;
   return [
     {
       on: "init",
-      field: "mounts",
+      field,
       about: "wait for sources that the init may not take",
-      sync: "sources",
+      sync: point,
       rows: syncRows(
-        "sources",
-        wanted.flatMap(({ index }) => receiveRows(control(index), mountSlot(index))),
+        point,
+        wanted.flatMap((source) => receiveRows(control(source.index), mountSlot(source.index))),
       ),
-      buffers: Object.fromEntries(wanted.map(({ index }) => [control(index), CONTROL_SIZE])),
+      buffers: Object.fromEntries(wanted.map((source) => [control(source.index), CONTROL_SIZE])),
     },
-    ...namespaces.values(),
-    open("init.mnt", "ns/mnt", O_RDONLY),
-    open("init.root", "root", O_PATH | O_DIRECTORY),
+    ...[...openSteps(input, group)].flatMap(([as, step]) => (opened.includes(as) ? [] : [step])),
     {
       on: "host",
-      field: "mounts",
+      field,
       about: "take sources by a helper in the container's mount namespace",
       action: { do: "helper", steps: helperProgram(input, wanted) },
     },

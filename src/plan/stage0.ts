@@ -90,7 +90,7 @@ export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): S
     path: facts.rootfs,
     rows: [row("chdir", [facts.rootfs])],
   };
-  steps.push(stand);
+  if (!joinsMountNamespace(input)) steps.push(stand);
   if (config.process !== undefined && joinsMountNamespace(input)) {
     // There /proc may be anything; fork and setns keep them until execve.
     steps.push(...openProcSteps(config.process), ...labelSteps(config.process, !input.options.noNewKeyring));
@@ -105,8 +105,8 @@ export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): S
     steps.push(...userNamespaceSteps(input));
   }
   for (const { type, part } of joined) if (facts.afterUser.includes(type)) steps.push(...part.join);
-  // setns(2) into a mount namespace leads to its root directory.
-  if (joined.some(({ type, part }) => type === "mount" && part.join.length > 0)) steps.push(stand);
+  // setns(2) into a mount namespace leads to its root directory, and the path is one of that namespace.
+  if (joinsMountNamespace(input)) steps.push(stand);
   if (flags("time") !== 0) steps.push(...timeNamespaceSteps(input));
   if (user !== undefined) {
     steps.push({

@@ -64,11 +64,13 @@ export interface Row {
 
 /** Where a tmpfs is filled (tmpcopyup), by the mount's index in the config: there may be several. */
 export type CopyUpPoint = `copy-up ${number}`;
+/** Where a helper takes sources of mounts: 0 for all that it can take beforehand, else the mount's index and 1. */
+export type SourcesPoint = `sources ${number}`;
 /**
  * Points at which ctr-bun acts for the init (docs/machine.md). The init waits at each, but not at `pid`: it goes on
  * while ctr-bun does what it can do only now that the container's process exists.
  */
-export type SyncPoint = "maps" | "pid" | "network" | "sources" | CopyUpPoint | "mounts" | "created";
+export type SyncPoint = "maps" | "pid" | "network" | SourcesPoint | CopyUpPoint | "mounts" | "created";
 
 interface StepBase {
   /** Path of the property of config.json that asks for this: `mounts[3]`, `linux.resources.memory.limit`. */

@@ -2,16 +2,15 @@
 import type { ActContext } from "../driver.ts";
 import { asCtrError, errorLine, fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
-import { AT_REMOVEDIR, NS_GET_NSTYPE, NSFS_MAGIC } from "../kernel/constants.ts";
+import { AT_REMOVEDIR } from "../kernel/constants.ts";
 import { ERRNO, errnoName } from "../kernel/errno.ts";
 import { close, open, readTextIfAny, tryMkdir, tryUnlink, tryWriteFile } from "../kernel/file.ts";
-import { viewOf } from "../kernel/memory.ts";
 import { printError } from "../kernel/output.ts";
 import { trySetIoPriority, trySetLimit, trySetScheduler } from "../kernel/process.ts";
-import { sys } from "../kernel/raw.ts";
 import type { HostAction, HostStep } from "../plan/step.ts";
 import { hostFailure } from "./failure.ts";
 import { type HostContext, writeIdMap } from "./host-context.ts";
+import { namespaceType } from "./namespace-file.ts";
 
 /** Carries out steps in order; the error of one has its field and hint. */
 export function actAll(steps: readonly HostStep[], context: HostContext): void {
@@ -132,13 +131,11 @@ function copyUp(user: boolean, context: HostContext): void {
 
 /** Refuses what is no file of such a namespace; setns(2) would only say EINVAL, which has other reasons too. */
 function needNamespace(fd: number, path: string, flag: number): void {
-  const status = new Uint8Array(120);
-  check(sys("fstatfs", fd, status), { syscall: "fstatfs", path });
-  const isNamespace = viewOf(status).getBigInt64(0, true) === BigInt(NSFS_MAGIC);
-  if (isNamespace && sys("ioctl", fd, NS_GET_NSTYPE, 0) === flag) return;
+  const type = namespaceType(fd);
+  if (type === flag) return;
   throw fail({
     code: "INVALID_CONFIG",
-    message: isNamespace ? "the file of a namespace of another type" : "not the file of a namespace",
+    message: type !== undefined ? "the file of a namespace of another type" : "not the file of a namespace",
     path,
     hint: "give a path like /proc/PID/ns/net, or one that such a file is bind-mounted on",
   });

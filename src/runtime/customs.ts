@@ -9,6 +9,7 @@ import type { MountFact, PlanFacts } from "../plan/input.ts";
 import { parseMountOptions } from "../plan/mount-options.ts";
 import type { Mount, Process, RuntimeConfig } from "../spec/runtime/config.ts";
 import { homeOf, type PasswdPlace, readPasswd } from "./root-file.ts";
+import type { View } from "./view.ts";
 
 const PASSWD = "/etc/passwd";
 
@@ -26,17 +27,18 @@ export function passwdIn(rootfs: string): PasswdPlace {
 }
 
 /** The passwd file that the container will have: the root's, or what is mounted over it. undefined: none. */
-function passwdOf({ mounts = [] }: RuntimeConfig, facts: PlanFacts): PasswdPlace | undefined {
+function passwdOf({ mounts = [] }: RuntimeConfig, facts: PlanFacts, view: View): PasswdPlace | undefined {
   const last = facts.mounts.findLastIndex(
     ({ destination }, index) =>
       !isRemount(mounts[index]) &&
       (destination === "/" || destination === PASSWD || PASSWD.startsWith(`${destination}/`)),
   );
   const [fact, mount] = [facts.mounts[last], mounts[last]];
-  if (fact === undefined || mount === undefined) return passwdIn(facts.rootfs);
+  if (fact === undefined || mount === undefined) return passwdIn(view.see(facts.rootfs));
   if (!parseMountOptions(mount.type, mount.options ?? []).bind) return undefined;
   const inside = PASSWD.slice(fact.destination === "/" ? 0 : fact.destination.length);
-  return inside === "" ? { root: fact.source } : { root: fact.source, path: inside };
+  const root = view.see(fact.source);
+  return inside === "" ? { root } : { root, path: inside };
 }
 
 function isRemount(mount: Mount | undefined): boolean {
@@ -78,15 +80,17 @@ function lookAtDirectory(rootfs: string, path: string): { mode: number; empty: b
 }
 
 /** The config with all of it. */
-export function withCustoms(config: RuntimeConfig, facts: PlanFacts): RuntimeConfig {
+export function withCustoms(config: RuntimeConfig, facts: PlanFacts, view: View): RuntimeConfig {
   const { process, mounts } = config;
   const complete = (mount: Mount, index: number): Mount => {
     const fact = facts.mounts[index];
-    return fact === undefined || !isNewTmpfs(mount) ? mount : completeTmpfs(mount, fact, facts.rootfs);
+    return fact === undefined || !isNewTmpfs(mount)
+      ? mount
+      : completeTmpfs(mount, fact, view.see(facts.rootfs));
   };
   return {
     ...config,
-    ...(process === undefined ? {} : { process: withHome(process, passwdOf(config, facts)) }),
+    ...(process === undefined ? {} : { process: withHome(process, passwdOf(config, facts, view)) }),
     ...(mounts === undefined ? {} : { mounts: mounts.map(complete) }),
   };
 }

@@ -6,7 +6,7 @@ import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { NS_GET_USERNS, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY } from "../kernel/constants.ts";
 import { ERRNO } from "../kernel/errno.ts";
-import { close, readText, statusOf, tryOpen, withFd } from "../kernel/file.ts";
+import { close, statusOf, tryOpen, withFd } from "../kernel/file.ts";
 import { cString, textOf } from "../kernel/memory.ts";
 import { getLimit } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
@@ -14,19 +14,19 @@ import { isIdMapped } from "../plan/idmap.ts";
 import type { MountFact, PlanFacts } from "../plan/input.ts";
 import { parseMountOptions } from "../plan/mount-options.ts";
 import type { NamespaceType, RuntimeConfig } from "../spec/runtime/config.ts";
-import { fileSystemOf, isClosed, isProcfs, lookAtSource } from "./bind-source.ts";
+import {
+  fileSystemOf,
+  isClosed,
+  isProcfs,
+  type Layer,
+  lookAtSource,
+  type Surroundings,
+} from "./bind-source.ts";
 import { lastCapability } from "./host.ts";
+import { mountNamespaceOf, type View } from "./view.ts";
 
 const RLIMIT_NOFILE = 7;
 const MAX_LINKS = 40;
-
-/** What is at a place of the tree: the root's or a bind source's descriptor, or a fresh, empty file system. */
-interface Layer {
-  readonly at: string;
-  readonly index: number;
-  /** undefined: fresh and empty. */
-  readonly fd: number | undefined;
-}
 
 interface Place {
   readonly destination: string;
@@ -96,7 +96,11 @@ function locate(path: string, layers: readonly Layer[], field: string): Place {
 }
 
 /** The facts of all mounts; what each of them covers is added to `layers`. */
-function lookAtMounts(config: RuntimeConfig, bundle: string, layers: Layer[]): MountFact[] {
+function lookAtMounts(
+  config: RuntimeConfig,
+  around: Surroundings & { readonly layers: Layer[] },
+): MountFact[] {
+  const { layers, view } = around;
   const user = (config.linux?.namespaces ?? []).some(({ type }) => type === "user");
   return (config.mounts ?? []).map((mount, index): MountFact => {
     const field = `mounts[${index}]`;
@@ -104,9 +108,11 @@ function lookAtMounts(config: RuntimeConfig, bundle: string, layers: Layer[]): M
     const { remount } = options;
     const bind = options.bind && !remount;
     const place = locate(mount.destination, layers, `${field}.destination`);
-    const { source, file } = bind
-      ? lookAtSource(mount, bundle, field)
-      : { source: mount.source ?? "", file: false };
+    // Who takes these may take them before the first mount, if nothing of the config lies over them.
+    const isEarly = user || isIdMapped(mount, options) || options.propagation.length > 0;
+    const { source, file, covered, seen } = bind
+      ? lookAtSource(mount, field, around, isEarly)
+      : { source: mount.source ?? "", file: false, covered: false, seen: undefined };
     const strict = (mount.type === "proc" || mount.type === "sysfs") && !bind;
     const wanted = mount.destination.replace(/\/+$/, "").replace(/^\/*/, "/");
     if (strict && place.destination !== wanted) {
@@ -118,18 +124,23 @@ function lookAtMounts(config: RuntimeConfig, bundle: string, layers: Layer[]): M
       });
     }
     if (!remount && !file) {
-      const fd = bind ? tryOpen(source, O_PATH | O_DIRECTORY) : undefined;
+      const fd = seen !== undefined ? tryOpen(seen, O_PATH | O_DIRECTORY) : undefined;
       layers.push({ at: place.destination, index, fd: fd !== undefined && fd < 0 ? undefined : fd });
     }
     const fact = { ...place, source, file };
     if (!bind) return fact;
     return {
       ...fact,
-      ...(place.destination === "/proc" && isProcfs(source) ? { procfs: true } : {}),
-      ...(user && isClosed(source) ? { closed: true } : {}),
-      ...(isIdMapped(mount, options) ? { fileSystem: fileSystemOf(source) ?? "unknown" } : {}),
+      ...(place.destination === "/proc" && seen !== undefined && isProcfs(seen) ? { procfs: true } : {}),
+      ...(user && isClosed(source, view.see("/")) ? { closed: true } : {}),
+      ...(covered ? { covered } : {}),
+      ...(isIdMapped(mount, options) ? { fileSystem: fileSystem(seen, view) } : {}),
     };
   });
+}
+
+function fileSystem(seen: string | undefined, view: View): string {
+  return (seen === undefined ? undefined : fileSystemOf(seen, view.mountinfo())) ?? "unknown";
 }
 
 /** The caller's RLIMIT_NOFILE, where JavaScript's start raised our own soft limit above it. */
@@ -182,9 +193,9 @@ function hostsOwn(config: RuntimeConfig): string[] {
 }
 
 /** Looks everything up. `bundle` is absolute. */
-export function lookUp(config: RuntimeConfig, bundle: string): PlanFacts {
+export function lookUp(config: RuntimeConfig, bundle: string, view: View): PlanFacts {
   const rootfs = config.root.path.startsWith("/") ? config.root.path : `${bundle}/${config.root.path}`;
-  const root = check(tryOpen(rootfs, O_PATH | O_DIRECTORY), {
+  const root = check(tryOpen(view.see(rootfs), O_PATH | O_DIRECTORY), {
     syscall: "openat",
     path: rootfs,
     field: "root.path",
@@ -192,8 +203,9 @@ export function lookUp(config: RuntimeConfig, bundle: string): PlanFacts {
     hint: "root.path is absolute, or relative to the bundle",
   });
   const layers: Layer[] = [{ at: "/", index: -1, fd: root }];
+  const opened: number[] = [];
   try {
-    const mounts = lookAtMounts(config, bundle, layers);
+    const mounts = lookAtMounts(config, { bundle, rootfs, layers, view, opened });
     const cwd = config.process === undefined ? undefined : locate(config.process.cwd, layers, "process.cwd");
     return {
       bundle,
@@ -204,8 +216,10 @@ export function lookUp(config: RuntimeConfig, bundle: string): PlanFacts {
       lastCapability: lastCapability(),
       afterUser: afterUser(config),
       hostsOwn: hostsOwn(config),
+      mountNamespaceOf: mountNamespaceOf(config),
     };
   } finally {
+    for (const fd of opened) close(fd);
     for (const { fd } of layers) if (fd !== undefined) close(fd);
   }
 }
@@ -218,9 +232,9 @@ export function mountPath(written: string): string {
 }
 
 /** Mount points of whole procfs and sysfs file systems outside of a root, the last mounted first (mountinfo). */
-export function kernelMounts(rootfs: string): string[] {
+export function kernelMounts(rootfs: string, mountinfo: string): string[] {
   const points: string[] = [];
-  for (const line of readText("/proc/self/mountinfo").split("\n")) {
+  for (const line of mountinfo.split("\n")) {
     const [before = "", after = ""] = line.split(" - ", 2);
     const [, , , root, point = ""] = before.split(" ");
     const type = after.split(" ", 1)[0];

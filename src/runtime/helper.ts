@@ -5,7 +5,7 @@
 import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { O_RDONLY } from "../kernel/constants.ts";
-import { close, open } from "../kernel/file.ts";
+import { close, open, readAll } from "../kernel/file.ts";
 import { executableMemfd } from "../kernel/memfd.ts";
 import { viewOf } from "../kernel/memory.ts";
 import { spawn, waitPid } from "../kernel/process.ts";
@@ -13,6 +13,7 @@ import { receive, sendDescriptor, socketPair } from "../kernel/socket.ts";
 import { type MachineProgram, writeProgram } from "../machine/program.ts";
 import { REPORT, REPORT_SIZE } from "../machine/report.ts";
 import { USER_NAMESPACE_STEPS } from "../plan/idmap.ts";
+import { LOOK_STEPS } from "../plan/look.ts";
 import type { InitStep, UserNamespaceAction } from "../plan/step.ts";
 import { initFailure } from "./failure.ts";
 import { type HostContext, writeIdMap } from "./host-context.ts";
@@ -25,7 +26,11 @@ interface Helper {
 }
 
 /** Starts a program that inherits all that was opened; `use` listens to it, and it has ended when that returns. */
-function withHelper<T>(steps: readonly InitStep[], context: HostContext, use: (helper: Helper) => T): T {
+function withHelper<T>(
+  steps: readonly InitStep[],
+  context: Pick<HostContext, "arch" | "descriptors">,
+  use: (helper: Helper) => T,
+): T {
   const [channel, report] = socketPair();
   let pid: number | undefined;
   try {
@@ -89,4 +94,28 @@ export function makeUserNamespace({ uid, gid }: UserNamespaceAction, context: Ho
     writeIdMap({ file: "uid_map", map: uid }, helper.pid);
     return open(`/proc/${helper.pid}/ns/user`, O_RDONLY);
   });
+}
+
+/** Looks into a mount namespace, whose file is open: a descriptor of its root directory, and its mountinfo. */
+export function lookInto(namespace: number, arch: HostContext["arch"]): { root: number; mountinfo: string } {
+  const sent: number[] = [];
+  try {
+    withHelper(LOOK_STEPS, { arch, descriptors: { namespace } }, (helper) => {
+      for (let message = listen(helper); message !== undefined; message = listen(helper))
+        if (message.fd !== undefined) sent.push(message.fd);
+    });
+    const [root, mounts] = sent;
+    if (root === undefined || mounts === undefined) {
+      throw fail({
+        code: "INIT",
+        field: "linux.namespaces",
+        message: "the helper that looks into the mount namespace ended before it was done",
+      });
+    }
+    const mountinfo = new TextDecoder().decode(readAll(mounts, "mountinfo"));
+    sent.shift();
+    return { root, mountinfo };
+  } finally {
+    for (const fd of sent) close(fd);
+  }
 }

@@ -9,6 +9,7 @@ import { withCustoms } from "./customs.ts";
 import { kernelMounts, lookUp } from "./facts.ts";
 import type { PidfdReceiver } from "./pidfd-socket.ts";
 import type { StepTime } from "./trace.ts";
+import { type View, viewFor } from "./view.ts";
 
 /** A container to be made. */
 export interface ContainerRequest {
@@ -80,13 +81,27 @@ export function prepare(
   request: ContainerRequest,
   start: PlanOptions["start"],
 ): { plan: Plan; facts: PlanFacts } {
-  const { host, registry, bundle, id } = request;
+  const { host } = request;
   const config = withEnvironment(request.config, request.env);
   needKernel(host);
-  const found = lookUp(config, bundle);
+  const view = viewFor(config, host.arch);
+  try {
+    return planIn(view, { ...request, config }, start);
+  } finally {
+    view.close();
+  }
+}
+
+function planIn(
+  view: View,
+  request: ContainerRequest,
+  start: PlanOptions["start"],
+): { plan: Plan; facts: PlanFacts } {
+  const { config, host, registry, bundle, id } = request;
+  const found = lookUp(config, bundle, view);
   const facts: PlanFacts = {
     ...found,
-    ...(request.noPivot === true ? { kernelMounts: kernelMounts(found.rootfs) } : {}),
+    ...(request.noPivot === true ? { kernelMounts: kernelMounts(found.rootfs, view.mountinfo()) } : {}),
     ...(config.linux?.intelRdt === undefined
       ? {}
       : { resctrl: resctrl().lookAtResctrl(config.linux.intelRdt, id, request.resctrl) }),
@@ -100,7 +115,7 @@ export function prepare(
     init: request.init ?? false,
     ...(request.noCgroup === true ? { noCgroup: true } : {}),
   };
-  const complete = withCustoms(config, facts);
+  const complete = withCustoms(config, facts, view);
   return { plan: makePlan({ config: complete, host, registry, facts, options }), facts };
 }
 

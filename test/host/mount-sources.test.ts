@@ -165,3 +165,86 @@ describe("a source below a closed directory, in a user namespace", () => {
     }
   });
 });
+
+describe("a source that lies in an earlier mount of the same config", () => {
+  const run = (first: object, second: object, script: string, change?: (config: Config) => void) => {
+    const { code, out, err } = bundle.run(sh(script), (config) => {
+      config.mounts.push({ destination: "/first", ...first }, { destination: "/bound", ...second });
+      change?.(config);
+    });
+    return { code, out, err };
+  };
+  beforeAll(() => makePlaces(bundle, "first/below"));
+  const below = () => join(bundle.rootfs, "first/below");
+
+  test("is what that mount put there, ID-mapped or not, in a user namespace or not", () => {
+    const source = makeSource(bundle, "earlier");
+    mkdirSync(join(source, "below"), { recursive: true });
+    writeFileSync(join(source, "below/file"), "later\n");
+    const bind = { source, options: ["bind"] };
+    for (const options of [["bind"], ["bind", "idmap"]]) {
+      for (const change of [undefined, withUser]) {
+        const maps = { uidMappings: [{ containerID: 0, hostID: 0, size: 9 }] };
+        const mapped = options.length > 1 ? { ...maps, gidMappings: maps.uidMappings } : {};
+        expect(run(bind, { source: below(), options, ...mapped }, "cat /bound/file", change)).toEqual({
+          code: 0,
+          out: "later\n",
+          err: "",
+        });
+      }
+    }
+  });
+
+  test("also below a directory that is closed to the user namespace, and only there", () => {
+    const source = makeSource(bundle, "earlier");
+    mkdirSync(join(source, "made"));
+    writeFileSync(join(source, "made/file"), "later\n");
+    chmodSync(bundle.path, 0o700);
+    try {
+      const second = { source: join(bundle.rootfs, "first/made"), options: ["bind"] };
+      expect(run({ source, options: ["bind"] }, second, "cat /bound/file", withUser)).toEqual({
+        code: 0,
+        out: "later\n",
+        err: "",
+      });
+    } finally {
+      chmodSync(bundle.path, 0o755);
+    }
+  });
+
+  test("is a file where that mount has one", () => {
+    const source = makeSource(bundle, "earlier");
+    const second = {
+      destination: "/made-file",
+      source: join(bundle.rootfs, "first/file"),
+      options: ["bind"],
+    };
+    expect(run({ source, options: ["bind"] }, second, "cat /made-file")).toEqual({
+      code: 0,
+      out: "content\n",
+      err: "",
+    });
+  });
+
+  test("also where it asks to be shared, and the config for a shared root", () => {
+    const source = makeSource(bundle, "earlier");
+    mkdirSync(join(source, "below"), { recursive: true });
+    writeFileSync(join(source, "below/file"), "later\n");
+    const second = { source: below(), options: ["bind", "shared"] };
+    const shared = ({ linux }: Config) => {
+      linux.rootfsPropagation = "shared";
+    };
+    expect(run({ source, options: ["bind"] }, second, "cat /bound/file", shared).out).toBe("later\n");
+  });
+
+  test("that is not in there is an error, whatever lies below", () => {
+    const source = makeSource(bundle, "nothing");
+    const { code, err } = run({ source, options: ["bind"] }, { source: below(), options: ["bind"] }, "true");
+    expect(code).toBe(1);
+    expect(err).toContain("mounts[8].source: the source of the bind mount does not exist");
+    const tmpfs = { type: "tmpfs", source: "tmpfs" };
+    const fresh = run(tmpfs, { source: below(), options: ["bind"] }, "true");
+    expect(fresh.code).toBe(1);
+    expect(fresh.err).toContain(`mounts[8]: cannot bind ${below()} at /bound: no such file or directory`);
+  });
+});

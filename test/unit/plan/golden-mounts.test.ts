@@ -78,4 +78,13 @@ goldenPlans({
     namespaces: [{ type: "mount" }],
     rootfsPropagation: "rprivate",
   }),
+  "joined-mount-namespace-mounts": plan(
+    [{ destination: "/proc", type: "proc", source: "proc" }, bind("/a", ["rbind", "ro"])],
+    { namespaces: [{ type: "mount", path: "/proc/42/ns/mnt" }], maskedPaths: ["/proc/kcore"] },
+  ),
+  "sources-in-mounts": plan(
+    [bind("/a", ["bind", "idmap"]), bind("/b", ["bind", "idmap"]), bind("/c", ["bind"])],
+    USER,
+    { "/b": { covered: true }, "/c": { covered: true, closed: true } },
+  ),
 });

@@ -1,0 +1,42 @@
+/** What may be mounted in a mount namespace that is joined, and in which it may not. */
+import { describe, expect, test } from "bun:test";
+import type { PlanInput } from "../../../src/plan/input.ts";
+import { makePlan } from "../../../src/plan/plan.ts";
+import type { RuntimeConfig } from "../../../src/spec/runtime/config.ts";
+import { type Change, errorOf, initSteps, planInput, smallConfig } from "./inputs.ts";
+
+describe("in a mount namespace that is joined", () => {
+  const joined = (change: Change): RuntimeConfig => {
+    const namespaces = [{ type: "mount", path: "/proc/42/ns/mnt" }] as const;
+    return smallConfig({ mounts: [], ...change, linux: { namespaces: [...namespaces], ...change.linux } });
+  };
+  const mounted: Readonly<Record<string, Change>> = {
+    "root.readonly": { root: { path: "rootfs", readonly: true } },
+    mounts: { mounts: [{ destination: "/a", type: "tmpfs" }] },
+    "linux.devices": { linux: { devices: [{ type: "p", path: "/dev/x" }] } },
+    "linux.rootfsPropagation": { linux: { rootfsPropagation: "private" } },
+    "linux.maskedPaths": { linux: { maskedPaths: ["/a"] } },
+    "linux.readonlyPaths": { linux: { readonlyPaths: ["/a"] } },
+  };
+  const pivots = (input: PlanInput) =>
+    initSteps(makePlan(input)).some(({ rows }) => rows.some(({ call }) => call === "pivot_root"));
+
+  for (const [field, change] of Object.entries(mounted)) {
+    test(`${field} is refused where it is the host's, and carried out elsewhere`, () => {
+      for (const mountNamespaceOf of ["ctr-bun", "PID 1"] as const) {
+        const input = planInput(joined(change), { facts: { mountNamespaceOf } });
+        expect(errorOf(() => makePlan(input))).toMatchObject({
+          code: "INVALID_CONFIG",
+          field,
+          message: `setting it in the mount namespace of ${mountNamespaceOf} would change the host`,
+        });
+      }
+      expect(pivots(planInput(joined(change)))).toBe(true);
+    });
+  }
+
+  test("a config that mounts nothing leaves the root of the others alone, in the host's too", () => {
+    expect(pivots(planInput(joined({})))).toBe(false);
+    expect(pivots(planInput(joined({}), { facts: { mountNamespaceOf: "PID 1" } }))).toBe(false);
+  });
+});
