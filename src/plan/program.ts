@@ -6,6 +6,7 @@ import {
   CLD_EXITED,
   F_SETFD,
   O_CLOEXEC,
+  PR_SET_DUMPABLE,
   SIG_SETMASK,
   SIGCHLD,
   SOCK_CLOEXEC,
@@ -29,6 +30,8 @@ export function waitForStartStep(): InitStep {
     field: "process",
     about: WAIT_FOR_START,
     rows: [
+      // What `exec` runs meanwhile is under the filter that this process has yet to load: it must not trace it.
+      row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]),
       row("accept4", [{ fd: "start" }, 0, 0, SOCK_CLOEXEC], { store: "connection" }),
       row("dup3", [slot("connection"), { fd: "report" }, O_CLOEXEC]),
       row("close", [slot("connection")]),

@@ -147,6 +147,21 @@ describe("create, start, kill, delete", () => {
     expect(left()).toEqual([]);
   });
 
+  test("the init that waits for start is closed to what exec runs, and an empty signal is TERM", () => {
+    const id = freshID();
+    bundle.configure(["sleep", "100"]);
+    expect(bundle.ctr("create", "--bundle", bundle.path, id).code).toBe(0);
+    try {
+      expect(bundle.ctr("exec", id, "readlink", "/proc/self/exe").out).toBe("/bin/busybox\n");
+      expect(bundle.ctr("exec", id, "readlink", "/proc/1/exe").code).toBe(1);
+      expect(bundle.ctr("start", id).code).toBe(0);
+      expect(bundle.ctr("exec", id, "readlink", "/proc/1/exe").out).toBe("/bin/busybox\n");
+      expect(bundle.ctr("kill", id, "").code).toBe(0);
+    } finally {
+      bundle.ctr("delete", "--force", id);
+    }
+  });
+
   test("a created container is deleted with force, and without", () => {
     for (const flags of [[], ["--force"]]) {
       const id = freshID();

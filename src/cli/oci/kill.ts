@@ -16,8 +16,9 @@ export default defineVerb({
     signal: { type: "positional", required: false, description: "name or number" },
   },
   async run({ id, signal, all, regex }, { root, registry }) {
-    // 0 only asks whether there is somebody to signal (kill(2)).
-    const number = signal === undefined ? SIGTERM : signal === "0" ? 0 : signalNumber(signal);
+    // 0 only asks whether there is somebody to signal (kill(2)); an empty word is none, as in runc.
+    const number =
+      signal === undefined || signal === "" ? SIGTERM : signal === "0" ? 0 : signalNumber(signal);
     await forMatching(root, id, regex, (each) => {
       if (number === undefined) {
         // That there is no container is said first, as in runc.
