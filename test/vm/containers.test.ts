@@ -51,6 +51,11 @@ const files: VmFiles = {
   ...bundle("sleeps", "sleep 100", ({ linux }) => {
     linux.resources.pids = { limit: 20 };
   }),
+  ...bundle("user-sleeps", "sleep 100", ({ linux }) => {
+    linux.cgroupsPath = "/user-sleeps";
+    linux.namespaces.push({ type: "user" });
+    linux.uidMappings = linux.gidMappings = identity;
+  }),
   ...bundle("overlay", "rm /entrypoint; echo changed >/etc/changed; ls /", ({ root }) => {
     root.path = "/tmp/overlay/merged";
     root.readonly = false;
@@ -81,10 +86,21 @@ const script = `
   path=$(sed 's/^0:://' /proc/$(ctr-bun state sleeps | sed -n 's/.*"pid": *\\([0-9]*\\).*/\\1/p')/cgroup)
   outcome limit cat "/sys/fs/cgroup$path/pids.max"
   outcome exec ctr-bun exec sleeps cat /proc/1/cmdline
+  mkdir -p "/sys/fs/cgroup$path/sub/deeper"
+  outcome exec-cgroup ctr-bun oci exec --cgroup sub/deeper sleeps cat /proc/self/cgroup
+  outcome exec-cgroup-itself ctr-bun oci exec --cgroup / sleeps cat /proc/self/cgroup
+  outcome exec-cgroup-missing ctr-bun oci exec --cgroup missing sleeps true
+  outcome exec-cgroup-outside ctr-bun oci exec --cgroup ../.. sleeps true
+  outcome exec-cgroup-controller ctr-bun oci exec --cgroup pids:sub sleeps true
   check kill ctr-bun kill sleeps KILL
   sleep 0.5
   outcome stopped-state ctr-bun state sleeps
   check delete ctr-bun delete sleeps
+
+  ctr-bun oci run --detach --bundle /b/user-sleeps user-sleeps </dev/null >/dev/null 2>&1
+  mkdir /sys/fs/cgroup/user-sleeps/sub
+  outcome exec-cgroup-user ctr-bun oci exec --cgroup sub user-sleeps cat /proc/self/cgroup
+  ctr-bun oci delete --force user-sleeps
 
   mkdir -p /tmp/overlay/upper /tmp/overlay/work /tmp/overlay/merged
   mount -t overlay -o lowerdir=/busybox,upperdir=/tmp/overlay/upper,workdir=/tmp/overlay/work none /tmp/overlay/merged
@@ -170,6 +186,21 @@ describe("life cycle", () => {
   });
   test("exec joins the container", () => {
     expect(outcome("exec")).toMatch(/^exit code 0: sleep\0?100/);
+  });
+  test("exec joins a cgroup below the container's, out of a user namespace too", () => {
+    const own = outcome("exec-cgroup-itself");
+    expect(own).toMatch(/^exit code 0: 0::\/.*sleeps$/);
+    expect(outcome("exec-cgroup")).toBe(`${own}/sub/deeper`);
+    expect(outcome("exec-cgroup-user")).toBe("exit code 0: 0::/user-sleeps/sub");
+  });
+  test("exec's cgroup that is not there, not below, or a controller's own is an error", () => {
+    expect(outcome("exec-cgroup-missing")).toMatch(/^exit code 255: ctr-bun: .*\/missing.*ENOENT/);
+    expect(outcome("exec-cgroup-outside")).toStartWith(
+      "exit code 255: ctr-bun: --cgroup: ../.. is not a sub cgroup path",
+    );
+    expect(outcome("exec-cgroup-controller")).toStartWith(
+      'exit code 255: ctr-bun: --cgroup: unknown controller "pids"\n  the container has: unified',
+    );
   });
   test("nothing is left in cgroups or in the state directory", () => {
     expect(vm.results.get("cgroups-left")).toEqual({ ok: true, text: "" });
