@@ -40,9 +40,11 @@ describe("namespaces", () => {
   test("all eight at once, with a user namespace that maps root", () => {
     const { code, out, err } = bundle.run(
       sh(
-        "id -u; cat /proc/self/uid_map | tr -s ' '; hostname; cat /proc/self/timens_offsets | tr -s ' '; ls /dev; ip link",
+        "id -u; cat /proc/self/uid_map | tr -s ' '; hostname; cat /proc/sys/kernel/domainname; cat /proc/self/timens_offsets | tr -s ' '; ls /dev; ip link",
       ),
-      ({ linux, root }) => {
+      (config) => {
+        const { linux, root } = config;
+        config.domainname = "example.org";
         linux.namespaces = ["pid", "network", "ipc", "uts", "mount", "cgroup", "user", "time"].map(
           (type) => ({ type }),
         );
@@ -55,7 +57,7 @@ describe("namespaces", () => {
     const lines = out.split("\n");
     expect(lines[0]).toBe("0");
     expect(lines[1]?.trim()).toBe("0 100000 65536");
-    expect(lines[2]).toBe("container");
+    expect(lines.slice(2, 4)).toEqual(["container", "example.org"]);
     expect(out).toContain("monotonic 1000 0");
     expect(out).toContain("boottime 2000 0");
     expect(out).toContain("null");

@@ -62,6 +62,16 @@ describe("of a new file system", () => {
     );
   });
 
+  test("longer than what fsconfig(2) takes", () => {
+    const lower = join(bundle.path, "lower".repeat(40));
+    const more = join(bundle.path, "more".repeat(40));
+    for (const folder of [lower, more]) mkdirSync(folder);
+    const options = [`lowerdir=${lower}:${more}`];
+    const { system, err } = shown({ destination: "/a", type: "overlay", source: "overlay", options });
+    expect({ err, option: system[0]?.[1] }).toEqual({ err: "", option: options[0] ?? "" });
+    expect(options[0]?.length).toBeGreaterThan(255);
+  });
+
   test("one that it does not know is an error with the place", () => {
     expect(shown(tmpfs("colour=blue")).err).toContain(
       "mounts[7]: cannot mount tmpfs at /a: invalid argument",
