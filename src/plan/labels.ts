@@ -58,6 +58,20 @@ export function refuseLabels({ apparmorProfile = "", selinuxLabel = "" }: Labell
   if (selinuxLabel !== "") needSelinux(host, SELINUX);
 }
 
+/**
+ * Refuses a label beside --init: it counts from execve on, and the init that stays PID 1 executes nothing. Unlabelled it
+ * would be a way out for whoever in the container may trace it.
+ */
+export function refuseLabelledInit(process: Labelled): void {
+  if (!isLabelled(process)) return;
+  throw fail({
+    code: "UNSUPPORTED",
+    field: (process.apparmorProfile ?? "") === "" ? SELINUX : APPARMOR,
+    message: "cannot be had with --init: the label would not be that of process 1",
+    hint: "leave --init out, or have an init of the image's own as the program",
+  });
+}
+
 function needSelinux(host: Host, field: string): void {
   if (host.lsm.includes("selinux")) return;
   throw fail({

@@ -17,7 +17,7 @@ import { executeStep, lookupStep } from "./execute.ts";
 import { createHookSteps, startHookSteps } from "./hooks.ts";
 import { identitySteps, keyringStep, limitSteps, noNewPrivilegesSteps, seccompStep } from "./identity.ts";
 import { hasNamespace, type PlanInput } from "./input.ts";
-import { labelSteps, openProcSteps, refuseLabels } from "./labels.ts";
+import { labelSteps, openProcSteps, refuseLabelledInit, refuseLabels } from "./labels.ts";
 import { maskSteps, readonlyPathSteps } from "./masks.ts";
 import { memoryPolicySteps } from "./memory-policy.ts";
 import { lateReadonlySteps, mountSteps } from "./mounts.ts";
@@ -195,6 +195,7 @@ function refuse(input: PlanInput, process: Process): void {
   // It is for exec; what is wrong with it is better known now.
   affinitySteps(process.execCPUAffinity);
   refuseLabels(process, input.host);
+  if (input.options.init) refuseLabelledInit(process);
   const startHooks = (config.hooks?.startContainer ?? []).length > 0;
   refuseDeadlineFork(
     process,

@@ -52,6 +52,20 @@ describe("a plan is refused: good values that make no sense together, or on this
   });
 });
 
+test("a label is refused beside --init, which it would not be given to", () => {
+  for (const [field, module] of [
+    ["apparmorProfile", "apparmor"],
+    ["selinuxLabel", "selinux"],
+  ] as const) {
+    const host = { ...HOSTS.hybrid, lsm: [module] };
+    const config = smallConfig({ process: { [field]: "box" } });
+    const plan = (init: boolean) => () => makePlan(planInput(config, { host, options: { init } }));
+    expect(plan(false)).not.toThrow();
+    const words = "cannot be had with --init: the label would not be that of process 1";
+    expect(wordsOf(errorOf(plan(true)))).toBe(`UNSUPPORTED process.${field}: ${words}`);
+  }
+});
+
 test("a config without a process has nothing to run", () => {
   const { process: _, ...config } = smallConfig();
   expect(errorOf(() => makePlan(planInput(config)))).toMatchObject({
