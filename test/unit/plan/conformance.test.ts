@@ -29,6 +29,7 @@ const SHOWN_ELSEWHERE: readonly (readonly [error: string, file: string, words: s
   ["NOT_FOUND mounts[N].source", "host/lifecycle", "the source of the bind mount does not exist"],
   ["SYSCALL linux.netDevices", "host/net-devices", "cannot move the network device"],
   ["UNSUPPORTED checkpoint", "host/events", "checkpoint is not supported"],
+  ["UNSUPPORTED process.apparmorProfile: cannot be had with --init", "unit/plan/refusals", "with --init"],
   ["USAGE there is no verb", "host/command-line", "there is no verb"],
   ["USAGE unknown flag", "host/command-line", "unknown flag"],
 ];
