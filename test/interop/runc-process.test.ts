@@ -8,6 +8,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { join } from "node:path";
 import { type Bundle, CTR_BUN, freshID, makeBundle, runCommand } from "../support/bundle.ts";
 import type { Config } from "../support/config.ts";
+import { runOnTerminal } from "../support/terminal.ts";
 
 let bundle: Bundle;
 beforeAll(() => {
@@ -170,5 +171,51 @@ describe("processes have under ctr-bun what they have under runc", () => {
         expect({ who, lines: difference(theirs[who] ?? [], ours[who] ?? []) }).toEqual({ who, lines: [] });
       }
     });
+  }
+});
+
+describe("standard streams that are passed on to a container's user are handed over as by runc", () => {
+  const show = 'for fd in 0 1 2; do stat -L -c "$fd %F %u" /proc/self/fd/$fd; done; echo shown';
+  const asUser = ({ process }: Config) => {
+    process.user = { uid: 1000, gid: 1000 };
+  };
+  const inUserNamespace = (config: Config) => {
+    asUser(config);
+    config.linux.namespaces.push({ type: "user" });
+    config.linux.uidMappings = config.linux.gidMappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  };
+  const streams: Record<string, (command: string[]) => Promise<string>> = {
+    // What Bun calls a pipe is a pair of unix sockets.
+    sockets: async (command) => {
+      const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+      return await new Response(child.stdout).text();
+    },
+    "a terminal": async (command) => {
+      const terminal = runOnTerminal(command);
+      try {
+        await terminal.until("shown");
+        return terminal.shown().replaceAll("\r", "");
+      } finally {
+        terminal.close();
+      }
+    },
+  };
+  for (const [kind, use] of Object.entries(streams)) {
+    for (const change of [asUser, inUserNamespace]) {
+      test(`${kind}, ${change.name}`, async () => {
+        const seen: string[] = [];
+        for (const command of [
+          ["runc", "--root", join(bundle.path, "runc")],
+          [CTR_BUN, "--root", bundle.state],
+        ]) {
+          const id = freshID();
+          bundle.configure(["sh", "-c", show], change);
+          seen.push(await use([...command, "run", "--detach", "--bundle", bundle.path, id]));
+          runCommand([...command, "delete", "--force", id]);
+        }
+        expect(seen[0]).toMatch(/^0 (socket|character special file) \d+\n1 .*\n2 .*\nshown\n$/);
+        expect(seen[1]).toBe(seen[0] ?? "");
+      });
+    }
   }
 });
