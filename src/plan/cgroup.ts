@@ -6,7 +6,7 @@ import type { CgroupPart } from "../driver.ts";
 import { fail } from "../error.ts";
 import type { LinuxResources } from "../spec/runtime/config.ts";
 import { meansNoProcess } from "../spec/version.ts";
-import type { PlanInput } from "./input.ts";
+import { isSet, type PlanInput } from "./input.ts";
 
 const NO_CGROUP: CgroupPart = {
   paths: {},
@@ -65,9 +65,4 @@ function withoutCgroup({ devices, ...limits }: LinuxResources = {}): CgroupPart 
   }
   const warning = "linux.resources.devices: without cgroups access to devices is not restricted";
   return { ...NO_CGROUP, warnings: isSet(devices) ? [warning] : [] };
-}
-
-/** Whether a property says anything: an empty list or text does not. */
-export function isSet(value: unknown): boolean {
-  return value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
 }

@@ -95,3 +95,8 @@ export function hasNamespace(
   const listed = (config.linux?.namespaces ?? []).some(({ type }) => type === wanted);
   return listed && !facts.hostsOwn.includes(wanted);
 }
+
+/** Whether a property says anything: an empty list or text does not. */
+export function isSet(value: unknown): boolean {
+  return value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
+}

@@ -1,14 +1,15 @@
 /**
  * From config.json to a plan: the order of everything that makes a container. Pure: the host, the drivers and what was
- * looked up come as values. Not here: any section's steps (one file each), carrying the plan out (runtime/).
+ * looked up come as values. Not here: any section's steps (one file each), what is refused beforehand (refuse.ts),
+ * carrying the plan out (runtime/).
  */
 import type { NamespacePart, SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
-import type { NamespaceType, Process } from "../spec/runtime/config.ts";
-import { affinitySteps, wholeCpusetSteps } from "./affinity.ts";
+import type { Process } from "../spec/runtime/config.ts";
+import { wholeCpusetSteps } from "./affinity.ts";
 import { readAnnotations, type Wishes } from "./annotations.ts";
 import { grantable } from "./capabilities.ts";
-import { cgroupPart, isSet } from "./cgroup.ts";
+import { cgroupPart } from "./cgroup.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
@@ -16,25 +17,25 @@ import { checkDirectoryStep, enterDirectoryStep, makeDirectorySteps } from "./di
 import { executeStep, lookupStep } from "./execute.ts";
 import { createHookSteps, startHookSteps } from "./hooks.ts";
 import { identitySteps, keyringStep, limitSteps, noNewPrivilegesSteps, seccompStep } from "./identity.ts";
-import { hasNamespace, type PlanInput } from "./input.ts";
-import { labelSteps, openProcSteps, refuseLabelledInit, refuseLabels } from "./labels.ts";
+import type { PlanInput } from "./input.ts";
+import { labelSteps, openProcSteps } from "./labels.ts";
 import { maskSteps, readonlyPathSteps } from "./masks.ts";
 import { memoryPolicySteps } from "./memory-policy.ts";
 import { lateReadonlySteps, mountSteps } from "./mounts.ts";
 import { netDeviceSteps } from "./net-devices.ts";
 import { personalitySteps } from "./personality.ts";
 import { executingStep, initStep, lastStep, waitForStartStep } from "./program.ts";
+import { refuse } from "./refuse.ts";
 import { resctrlPart } from "./resctrl.ts";
 import {
   bindRootSteps,
   enterRootSteps,
   hasMountNamespace,
   joinsMountNamespace,
-  mountedParts,
   readonlyRootSteps,
 } from "./root.ts";
 import { row, syncStep } from "./rows.ts";
-import { refuseDeadlineFork, schedulingSteps } from "./scheduling.ts";
+import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify, refuseUnknown } from "./seccomp.ts";
 import { earlySourceSteps, helperSourceSteps } from "./sources.ts";
 import { CHILD, stage0Steps } from "./stage0.ts";
@@ -186,70 +187,4 @@ function compileSeccomp({ config, host, registry }: PlanInput, wishes: Wishes): 
   refuseNotify(program);
   if (wishes.failUnknownSyscalls === true) refuseUnknown(program);
   return program;
-}
-
-/** What cannot be held is refused before anything is made. */
-function refuse(input: PlanInput, process: Process): void {
-  const { config } = input;
-  const { linux } = config;
-  // It is for exec; what is wrong with it is better known now.
-  affinitySteps(process.execCPUAffinity);
-  refuseLabels(process, input.host);
-  if (input.options.init) refuseLabelledInit(process);
-  const startHooks = (config.hooks?.startContainer ?? []).length > 0;
-  refuseDeadlineFork(
-    process,
-    startHooks ? "hooks.startContainer" : input.options.init ? "--init" : undefined,
-  );
-  const namespaces = linux?.namespaces ?? [];
-  const needs = (type: NamespaceType, field: string, isGiven: boolean) => {
-    if (!isGiven || hasNamespace(input, type)) return;
-    const why = `setting it without a ${type} namespace would change the host`;
-    const hint = `add {"type": "${type}"} to linux.namespaces`;
-    throw fail({ code: "INVALID_CONFIG", field, message: why, hint });
-  };
-  const clocks = Object.values(linux?.timeOffsets ?? {}).some((offset) => offset !== undefined);
-  needs("uts", "hostname", isSet(config.hostname));
-  needs("uts", "domainname", isSet(config.domainname));
-  needs("user", "linux.uidMappings", isSet(linux?.uidMappings));
-  needs("user", "linux.gidMappings", isSet(linux?.gidMappings));
-  needs("time", "linux.timeOffsets", clocks);
-  const user = namespaces.findIndex(({ type }) => type === "user");
-  if (input.facts.hostsOwn.includes("user")) {
-    throw fail({
-      code: "INVALID_CONFIG",
-      field: `linux.namespaces[${user}].path`,
-      message: "the user namespace that ctr-bun is in already cannot be joined",
-      hint: "leave it out: what is not listed is ctr-bun's own",
-    });
-  }
-  if (clocks && namespaces.some(({ type, path }) => type === "time" && path !== undefined)) {
-    throw fail({
-      code: "INVALID_CONFIG",
-      field: "linux.timeOffsets",
-      message: "the clocks of a time namespace that is joined cannot be set any more",
-      hint: "leave the offsets or the namespace's path out",
-    });
-  }
-  refuseMounts(input);
-}
-
-/** Where nothing may be mounted: it would be seen by the host. */
-function refuseMounts({ config, facts }: PlanInput): void {
-  const mount = (config.linux?.namespaces ?? []).find(({ type }) => type === "mount");
-  const [first] = mountedParts(config);
-  if (first === undefined) return;
-  const whose = mount === undefined ? "ctr-bun" : facts.mountNamespaceOf;
-  if ((mount !== undefined && mount.path === undefined) || whose === undefined) return;
-  const hint = "leave it out, or leave the namespace's path out for a new one";
-  throw fail({
-    code: "INVALID_CONFIG",
-    field: first[0],
-    ...(mount === undefined
-      ? {
-          message: "setting it without a mount namespace would change the host",
-          hint: 'add {"type": "mount"} to linux.namespaces',
-        }
-      : { message: `setting it in the mount namespace of ${whose} would change the host`, hint }),
-  });
 }

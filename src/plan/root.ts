@@ -22,8 +22,7 @@ import {
   OPEN_TREE_CLONE,
 } from "../kernel/constants.ts";
 import type { RuntimeConfig } from "../spec/runtime/config.ts";
-import { isSet } from "./cgroup.ts";
-import type { PlanInput } from "./input.ts";
+import { isSet, type PlanInput } from "./input.ts";
 import { attributeRow } from "./mount-rows.ts";
 import { ROOT } from "./paths.ts";
 import { row, slot } from "./rows.ts";
