@@ -41,10 +41,14 @@ const REFUSED: Readonly<Record<string, string>> = {
   "run.oci.systemd.force_cgroup_v1": "mount the hierarchy with an entry of mounts",
 };
 
+/** Which option of a mount a label is given as. */
+const CONTEXT = "run.oci.mount_context_type";
+
 /** The keys that change something, for `features`. */
 export const MEANINGFUL_ANNOTATIONS: readonly string[] = [
   ...Object.keys(DONE),
   ...Object.keys(REFUSED),
+  CONTEXT,
 ].sort();
 
 /** Reads the annotations of a config. Throws UNSUPPORTED for one that is refused. */
@@ -53,8 +57,7 @@ export function readAnnotations({ annotations, hooks, linux }: Partial<RuntimeCo
   for (const key in annotations) {
     const value = key.startsWith(PREFIX) ? annotations[key] : undefined;
     if (value === undefined) continue;
-    // Which option the label is given as: `context` is what it is here.
-    if (key === "run.oci.mount_context_type" && value !== "context" && linux?.mountLabel !== undefined)
+    if (key === CONTEXT && value !== "context" && linux?.mountLabel !== undefined)
       throw unsupported(key, "not supported: only context is", "leave it out, or give context");
     const hint = Object.hasOwn(REFUSED, key) ? REFUSED[key] : undefined;
     if (hint !== undefined && value !== "") throw unsupported(key, "not supported", hint);

@@ -2,21 +2,27 @@
 import { describe, expect, test } from "bun:test";
 import { builtinRegistry } from "../../../src/builtin-drivers.ts";
 import { asCtrError } from "../../../src/error.ts";
+import { readAnnotations } from "../../../src/plan/annotations.ts";
 import { features } from "../../../src/plan/features.ts";
 import { makePlan } from "../../../src/plan/plan.ts";
 import { parseDocument } from "../../../src/spec/parse.ts";
 import { RuntimeConfig } from "../../../src/spec/runtime/config.ts";
 import { Features } from "../../../src/spec/runtime/features.ts";
-import { planInput, smallConfig } from "./inputs.ts";
+import { HOSTS, planInput, smallConfig } from "./inputs.ts";
 
 const all = parseDocument(Features, features(builtinRegistry().names("cgroup")), "features");
 const { linux = {} } = all;
 
-/** `ok`, or the code of the error: of reading the config as it would stand in config.json, or of its plan. */
+/** A host that has all that a config may ask for. */
+const HOST = { ...HOSTS.unified, lsm: ["apparmor", "selinux"] };
+const RESCTRL = { root: "/sys/fs/resctrl", schemata: undefined, monitored: false };
+
+/** `ok`, a warning, or the error: of reading the config as it would stand in config.json, or of its plan. */
 function outcome(change: Record<string, unknown>): string {
   try {
-    makePlan(planInput(parseDocument(RuntimeConfig, { ...smallConfig(), ...change }, "config.json")));
-    return "ok";
+    const config = parseDocument(RuntimeConfig, { ...smallConfig(), ...change }, "config.json");
+    const { warnings } = makePlan(planInput(config, { host: HOST, facts: { resctrl: RESCTRL } }));
+    return warnings[0] ?? "ok";
   } catch (error) {
     const { code, field, message } = asCtrError(error);
     return `${code} ${field}: ${message}`;
@@ -33,6 +39,7 @@ function refused(names: readonly string[] = [], change: (name: string) => Record
 }
 
 const base = smallConfig();
+const MAPS = [{ containerID: 0, hostID: 1000, size: 1 }];
 const withLinux = (more: Record<string, unknown>) => ({ linux: { ...base.linux, ...more } });
 const withSeccomp = (more: Record<string, unknown>, syscall: Record<string, unknown> = {}) =>
   withLinux({
@@ -58,24 +65,35 @@ describe("what features names is carried out", () => {
     for (const option of ["ro", "rro", "rslave", "rbind", "nosymfollow", "rnorelatime", "lazytime"])
       expect(options).toContain(option);
     expect(new Set(options).size).toBe(options.length);
-    const bad = refused(options, (option) => ({
-      mounts: [{ destination: "/m", type: "tmpfs", source: "/", options: ["rbind", option] }],
-    }));
-    expect(bad.filter((text) => text.includes("UNSUPPORTED") && !text.startsWith("remount"))).toEqual([]);
+    const bind = ["bind", "rbind", "idmap", "ridmap"];
+    // Only a bind mount has a source whose IDs can be mapped.
+    const ofBind = { type: "none", uidMappings: MAPS, gidMappings: MAPS };
+    const bad = refused(options, (option) => {
+      const more = bind.includes(option) ? { ...ofBind, options: ["bind", option] } : { options: [option] };
+      return { mounts: [{ destination: "/m", type: "tmpfs", source: "/", ...more }] };
+    });
+    expect(bad).toEqual([]);
   });
 
   test("namespaces and capabilities", () => {
-    const maps = [{ containerID: 0, hostID: 0, size: 1 }];
     expect(
       refused(linux.namespaces, (type) => {
         const types = [...new Set(["mount", type])].map((each) => ({ type: each }));
         return withLinux({
           namespaces: types,
-          ...(type === "user" ? { uidMappings: maps, gidMappings: maps } : {}),
+          ...(type === "user" ? { uidMappings: MAPS, gidMappings: MAPS } : {}),
         });
       }),
     ).toEqual([]);
     expect(linux.capabilities?.length).toBe(41);
+    expect(
+      refused(linux.capabilities, (name) => ({
+        process: {
+          ...base.process,
+          capabilities: { bounding: [name], permitted: [name], effective: [name] },
+        },
+      })),
+    ).toEqual([]);
   });
 
   test("seccomp", () => {
@@ -91,26 +109,56 @@ describe("what features names is carried out", () => {
   });
 
   test("memory policies", () => {
+    const { modes, flags } = linux.memoryPolicy ?? {};
     const nodes = (mode: string) => (/DEFAULT|LOCAL/.test(mode) ? {} : { nodes: "0" });
+    expect(refused(modes, (mode) => withLinux({ memoryPolicy: { mode, ...nodes(mode) } }))).toEqual([]);
     expect(
-      refused(linux.memoryPolicy?.modes, (mode) => withLinux({ memoryPolicy: { mode, ...nodes(mode) } })),
+      refused(flags, (flag) =>
+        withLinux({
+          memoryPolicy: {
+            mode: flag === "MPOL_F_NUMA_BALANCING" ? "MPOL_BIND" : "MPOL_INTERLEAVE",
+            nodes: "0",
+            flags: [flag],
+          },
+        }),
+      ),
     ).toEqual([]);
   });
 
   test("what is a matter of yes or no", () => {
+    const mapped = { destination: "/m", source: "/s", options: ["bind", "idmap"] };
     const claims: Record<string, [enabled: boolean | undefined, change: Record<string, unknown>]> = {
       apparmor: [linux.apparmor?.enabled, { process: { ...base.process, apparmorProfile: "x" } }],
       selinux: [linux.selinux?.enabled, { process: { ...base.process, selinuxLabel: "a:b:c:s0" } }],
-      intelRdt: [linux.intelRdt?.enabled, withLinux({ intelRdt: { closID: "x" } })],
-      netDevices: [linux.netDevices?.enabled, withLinux({ netDevices: { eth0: {} } })],
+      intelRdt: [linux.intelRdt?.enabled, withLinux({ intelRdt: { closID: "x", l3CacheSchema: "L3:0=f" } })],
+      schemata: [linux.intelRdt?.schemata, withLinux({ intelRdt: { closID: "x", schemata: ["L2:0=f"] } })],
+      monitoring: [linux.intelRdt?.monitoring, withLinux({ intelRdt: { enableMonitoring: true } })],
+      netDevices: [
+        linux.netDevices?.enabled,
+        withLinux({ namespaces: [{ type: "mount" }, { type: "network" }], netDevices: { eth0: {} } }),
+      ],
+      idmap: [
+        linux.mountExtensions?.idmap?.enabled,
+        { mounts: [{ ...mapped, uidMappings: MAPS, gidMappings: MAPS }] },
+      ],
+      rdma: [linux.cgroup?.rdma, withLinux({ resources: { rdma: { mlx5_1: { hcaHandles: 1 } } } })],
     };
-    for (const [name, [enabled, change]] of Object.entries(claims)) {
-      if (enabled !== true) continue;
-      expect({ name, outcome: outcome(change) }).not.toMatchObject({
-        // That this host lacks a module or hardware is no matter of what ctr-bun can do.
-        outcome: expect.stringContaining("not supported yet"),
+    for (const [name, [enabled, change]] of Object.entries(claims))
+      expect({ name, enabled, outcome: outcome(change) }).toEqual({ name, enabled: true, outcome: "ok" });
+    expect(linux.cgroup).toEqual({ v1: true, v2: true, systemd: false, systemdUser: false, rdma: true });
+  });
+
+  test("annotations that change something: each is carried out or refused", () => {
+    const names = all.potentiallyUnsafeConfigAnnotations ?? [];
+    expect(names).toContain("run.oci.handler");
+    for (const name of names) {
+      const annotations = { [name]: "x" };
+      const config = { ...smallConfig(withLinux({ mountLabel: "a:b:c:s0" })), annotations };
+      const isRefused = outcome(config).startsWith(`UNSUPPORTED annotations["${name}"]`);
+      expect({ name, means: isRefused || Object.keys(readAnnotations({ annotations })).length > 0 }).toEqual({
+        name,
+        means: true,
       });
     }
-    expect(linux.cgroup).toEqual({ v1: true, v2: true, systemd: false, systemdUser: false, rdma: true });
   });
 });
