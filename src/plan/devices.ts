@@ -112,33 +112,26 @@ export function deviceSteps(input: PlanInput): InitStep[] {
     refuseNumbers(device, `linux.devices[${index}]`);
     steps.push(deviceStep(device, `linux.devices[${index}]`, dev, user));
   });
-  steps.push(
-    linkStep(
-      dev,
-      input.facts.mounts.some(({ destination }) => destination === "/dev/pts"),
-    ),
-  );
+  steps.push(linkStep(dev));
   return steps;
 }
 
-function linkStep(dev: Arg, pts: boolean): InitStep {
+function linkStep(dev: Arg): InitStep {
   const rows = LINKS.map(([name, target]) => row("symlinkat", [target, dev, name], { allow: "EEXIST" }));
   // As runc: only where the kernel has it.
   rows.push(
     row("faccessat2", [AT_FDCWD, "/proc/kcore", 0, 0], { allow: "any", onError: "no-kcore" }),
     row("symlinkat", ["/proc/kcore", dev, "core"], { allow: "EEXIST" }),
   );
-  const last = pts
-    ? [
-        row("unlinkat", [dev, "ptmx", 0], { allow: "ENOENT", label: "no-kcore" }),
-        row("symlinkat", ["pts/ptmx", dev, "ptmx"]),
-      ]
-    : [row("getpid", [], { label: "no-kcore" })];
+  rows.push(
+    row("unlinkat", [dev, "ptmx", 0], { allow: "ENOENT", label: "no-kcore" }),
+    row("symlinkat", ["pts/ptmx", dev, "ptmx"]),
+  );
   return {
     on: "init",
     field: "linux.devices",
     about: "make the usual links in /dev",
-    rows: [...rows, ...last],
+    rows,
   };
 }
 
@@ -219,17 +212,17 @@ function makeNodeRows(device: LinuxDevice, key: string, parent: Arg, name: strin
   const mode = (TYPES[type] ?? S_IFCHR) | ((device.fileMode ?? 0o666) & 0o7777);
   const number = type === "p" ? 0 : deviceNumber(Number(device.major ?? 0), Number(device.minor ?? 0));
   const done = `made ${key}`;
-  const rows = [
-    row("mknodat", [parent, name, mode, number], { allow: "EEXIST", onZero: done }),
-    ...verifyRows(device, key, parent, name, done, 0),
-  ];
   const uid = device.uid ?? 0;
   const gid = device.gid ?? 0;
-  rows.push(
-    uid === 0 && gid === 0
-      ? row("getpid", [], { label: done })
-      : row("fchownat", [parent, name, uid, gid, 0x100], { label: done }),
-  );
+  const isRoots = uid === 0 && gid === 0;
+  const made = isRoots ? done : `own ${key}`;
+  const rows = [
+    row("mknodat", [parent, name, mode, number], { allow: "EEXIST", onZero: made }),
+    ...verifyRows(device, key, parent, name, done, 0),
+  ];
+  // One that is there already keeps its owner and mode, as in runc: it may be the host's own, in a bind mount.
+  if (!isRoots) rows.push(row("fchownat", [parent, name, uid, gid, 0x100], { label: made }));
+  rows.push(row("getpid", [], { label: done }));
   return rows;
 }
 

@@ -4,7 +4,7 @@
  * Not here: the root itself (root.ts), cgroup mounts (cgroup-mount.ts), reading options (mount-options.ts).
  */
 import { fail } from "../error.ts";
-import { MOUNT_ATTR_RDONLY, MS_I_VERSION, O_PATH } from "../kernel/constants.ts";
+import { F_DUPFD_CLOEXEC, MOUNT_ATTR_RDONLY, MS_I_VERSION, O_PATH } from "../kernel/constants.ts";
 import type { Mount } from "../spec/runtime/config.ts";
 import { cgroupMountRows } from "./cgroup-mount.ts";
 import { copyUpSteps } from "./copy-up.ts";
@@ -13,7 +13,7 @@ import type { MountFact, PlanInput } from "./input.ts";
 import { contextOption, isQuoted, joinOptions, labelRootRows } from "./labels.ts";
 import { changesAnything, type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { attributeRow, mountSlot, moveRow, newMountRows, remountRows } from "./mount-rows.ts";
-import { openRow, reachRows } from "./paths.ts";
+import { openRow, ROOT, reachRows } from "./paths.ts";
 import { row, slot } from "./rows.ts";
 import { helperSourceSteps, TAKE_HINTS, takeRow, takerOf } from "./sources.ts";
 import type { InitStep, Row, Step } from "./step.ts";
@@ -94,12 +94,16 @@ function mountStep(
       ...settle(into, options),
       ...reach,
       moveRow(into, "destination"),
+      ...newRootRows(destination, into),
     ];
     return step(`bind ${fact.source} at ${destination}`, rows, BIND_HINTS, fact.source);
   }
   if (mount.type === "cgroup" || mount.type === "cgroup2") {
     const rows = [...reach, ...cgroupMountRows(input, cgroupPaths, options, into)];
-    rows.push(...settle(into, { ...options, attributes: { set: 0, clear: 0 } }));
+    rows.push(
+      ...settle(into, { ...options, attributes: { set: 0, clear: 0 } }),
+      ...newRootRows(destination, into),
+    );
     return step(`mount cgroup at ${destination}`, rows, HINTS);
   }
   const type = mount.type ?? "";
@@ -117,9 +121,25 @@ function mountStep(
     ? [...reach, ...oldMountRows(type, fact.source, late, into, destination)]
     : [...newMountRows(type, fact.source, late, into), ...reach, moveRow(into, "destination")];
   rows.push(...labelRootRows(input, type, into));
-  rows.push(...settle(into, { ...options, attributes: { set: 0, clear: 0 } }));
+  rows.push(
+    ...settle(into, { ...options, attributes: { set: 0, clear: 0 } }),
+    ...newRootRows(destination, into),
+  );
+  if (isOld && destination === "/") {
+    throw fail({
+      code: "UNSUPPORTED",
+      field: `${field}.options`,
+      message: `a mount at / takes neither iversion nor quoted options or ones of more than ${FSCONFIG_MAX} bytes`,
+      hint: "mount it on the host, and give its place as root.path",
+    });
+  }
   const isLabelled = (input.config.linux?.mountLabel ?? "") !== "";
   return step(`mount ${type} at ${destination}`, rows, isLabelled ? LABEL_HINTS : HINTS);
+}
+
+/** What is mounted at / is the root from then on, as in runc: later mounts lie in it, and the container enters it. */
+function newRootRows(destination: string, mount: string): Row[] {
+  return destination === "/" ? [row("fcntl", [slot(mount), F_DUPFD_CLOEXEC, 3], { store: ROOT })] : [];
 }
 
 /** What kind of mount it is that leaves options of file systems out, as in runc; undefined: it takes them. */

@@ -82,6 +82,9 @@ goldenPlans({
     [{ destination: "/proc", type: "proc", source: "proc" }, bind("/a", ["rbind", "ro"])],
     { namespaces: [{ type: "mount", path: "/proc/42/ns/mnt" }], maskedPaths: ["/proc/kcore"] },
   ),
+  "mount-at-root": plan([bind("/", ["rbind"]), { destination: "/tmp", type: "tmpfs", source: "tmpfs" }], {
+    namespaces: [{ type: "mount" }],
+  }),
   "sources-in-mounts": plan(
     [bind("/a", ["bind", "idmap"]), bind("/b", ["bind", "idmap"]), bind("/c", ["bind"])],
     USER,
