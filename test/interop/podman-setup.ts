@@ -78,8 +78,13 @@ export function startPodman(): Podman {
         const point = line.split(" ")[4];
         if (point?.startsWith(folder)) runCommand(["umount", point]);
       }
-      // Podman keeps the parent of its containers' cgroups and conmon's; one that others use is not empty.
-      for (const path of parents()) for (const each of [join(path, "conmon"), path]) rmdirIfEmpty(each);
+      // Podman keeps the parent of its containers' cgroups, conmon's, and, in hierarchies that it does not limit, those
+      // of pods; one that others use is not empty.
+      for (const path of parents()) {
+        const within = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+        for (const { name } of within) rmdirIfEmpty(join(path, name));
+        rmdirIfEmpty(path);
+      }
       rmSync(folder, { recursive: true, force: true });
     },
   };
