@@ -6,6 +6,7 @@ import type { CgroupStats } from "../../src/driver.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
 import { readTextIfAny } from "../../src/kernel/file.ts";
 import type { LinuxCpu } from "../../src/spec/runtime/resources.ts";
+import { idleOf } from "../cgroup-common/idle.ts";
 import { counter, omitEmpty, readCounter, readPairs } from "../cgroup-common/read.ts";
 import {
   badValue,
@@ -71,14 +72,6 @@ function realtimeOf({ realtimePeriod, realtimeRuntime }: LinuxCpu): Setting[] {
     });
   }
   return settings;
-}
-
-function idleOf({ idle }: LinuxCpu): Setting[] {
-  if (idle === undefined) return [];
-  // Every new cgroup is at 0, so that asks for nothing where the file does not exist.
-  const allow =
-    idle === 0 ? { allow: ["ENOENT"] } : { hints: { ENOENT: "cpu.idle needs a kernel since 5.15" } };
-  return [{ field: "cpu.idle", file: "cpu.idle", data: String(idle), ...allow }];
 }
 
 export const cpu: Controller = {

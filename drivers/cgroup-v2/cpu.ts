@@ -5,6 +5,7 @@
 import type { CgroupStats } from "../../src/driver.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
 import type { LinuxCpu } from "../../src/spec/runtime/resources.ts";
+import { idleOf } from "../cgroup-common/idle.ts";
 import { type Counter, omitEmpty, readPairs, readPressure } from "../cgroup-common/read.ts";
 import { type Controller, type Setting, settingError } from "../cgroup-common/setting.ts";
 import { isSet, sharesToWeight } from "../cgroup-common/values.ts";
@@ -28,14 +29,6 @@ function burstOf({ burst }: LinuxCpu): Setting[] {
   if (burst === undefined) return [];
   const hints = { EINVAL: "a burst needs a quota, and cannot be above it" };
   return [{ field: "cpu.burst", file: "cpu.max.burst", data: String(burst), hints }];
-}
-
-function idleOf({ idle }: LinuxCpu): Setting[] {
-  if (idle === undefined) return [];
-  // Every new cgroup is at 0, so that asks for nothing where the file does not exist.
-  const allow =
-    idle === 0 ? { allow: ["ENOENT"] } : { hints: { ENOENT: "cpu.idle needs a kernel since 5.15" } };
-  return [{ field: "cpu.idle", file: "cpu.idle", data: String(idle), ...allow }];
 }
 
 export const cpu: Controller = {

@@ -3,23 +3,13 @@
  * Source: Documentation/admin-guide/cgroup-v2.rst, "HugeTLB".
  */
 import type { CgroupStats } from "../../src/driver.ts";
+import { hugePageSettings } from "../cgroup-common/hugepages.ts";
 import { omitEmpty, readCounter, readPairs } from "../cgroup-common/read.ts";
-import type { Controller, Setting } from "../cgroup-common/setting.ts";
-
-const NO_SIZE = { ENOENT: "this host has no pages of that size (/sys/kernel/mm/hugepages)" };
+import type { Controller } from "../cgroup-common/setting.ts";
 
 export const hugetlb: Controller = {
   name: "hugetlb",
-  settings({ hugepageLimits }) {
-    const settings: Setting[] = [];
-    for (const [index, { pageSize, limit }] of (hugepageLimits ?? []).entries()) {
-      const [field, data] = [`hugepageLimits[${index}]`, String(limit)];
-      settings.push({ field, file: `hugetlb.${pageSize}.max`, data, hints: NO_SIZE });
-      // Reservations are held too where the kernel can (since 5.7); the limit above is there in any case.
-      settings.push({ field, file: `hugetlb.${pageSize}.rsvd.max`, data, allow: ["ENOENT"] });
-    }
-    return settings;
-  },
+  settings: ({ hugepageLimits }) => hugePageSettings(hugepageLimits, "max"),
 };
 
 /** `hugetlb` of the counters, by page size. */
