@@ -103,3 +103,22 @@ test("every test that the tables name is there", () => {
   expect(missing).toEqual([]);
   expect(count).toBeGreaterThan(100);
 });
+
+test("every property of the configuration is listed, or the section that it is in", () => {
+  const listed = new Set<string>();
+  for (const [line] of text.matchAll(/^(?:\| [^|]*\||#.*$)/gm))
+    for (const [, quoted = ""] of line.matchAll(/`([^`]*)`/g))
+      for (const word of quoted.split(".")) listed.add(word);
+  const full = fixtureValue("config/full.json") as Record<string, unknown>;
+  const keys = (value: unknown) =>
+    Object.keys((Array.isArray(value) ? value[value.length - 1] : value) as object);
+  const linux = full.linux as Record<string, Record<string, unknown>>;
+  const names = [
+    ...keys(full),
+    ...["process", "root", "mounts", "hooks", "linux"].flatMap((section) => keys(full[section])),
+    ...keys(linux.seccomp),
+    ...["memory", "cpu", "pids", "network"].flatMap((section) => keys(linux.resources?.[section])),
+  ];
+  expect(names.length).toBeGreaterThan(80);
+  expect(names.filter((name) => !listed.has(name))).toEqual([]);
+});

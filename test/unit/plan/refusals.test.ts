@@ -68,10 +68,8 @@ test("a label is refused beside --init, which it would not be given to", () => {
 
 test("a config without a process has nothing to run", () => {
   const { process: _, ...config } = smallConfig();
-  expect(errorOf(() => makePlan(planInput(config)))).toMatchObject({
-    code: "INVALID_CONFIG",
-    field: "process",
-  });
+  const words = "INVALID_CONFIG process: missing: there is nothing to run";
+  expect(wordsOf(errorOf(() => makePlan(planInput(config))))).toBe(words);
 });
 
 describe("not refused", () => {
