@@ -39,8 +39,9 @@ export const groups: readonly Group[] = [
     about: "real peers: registry, skopeo, umoci, runc, crun, podman, containerd, docker",
     needs: ["images"],
     testTimeout: 180_000,
-    timeout: 900,
-    budget: 4,
+    timeout: 1200,
+    // OCI 4, seccomp 1, images 3, engine 2.
+    budget: 10,
   },
   {
     name: "vm",

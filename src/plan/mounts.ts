@@ -75,11 +75,11 @@ function mountStep(
     // that this very config mounts. Either could lead into /proc.
     strict: true,
   });
-  const step = (about: string, rows: Row[], hints: Record<string, string>, path = destination): InitStep => ({
+  const step = (about: string, rows: Row[], hints: Record<string, string>): InitStep => ({
     on: "init",
     field,
     about,
-    path,
+    path: destination,
     rows,
     hints,
   });
@@ -96,7 +96,7 @@ function mountStep(
       moveRow(into, "destination"),
       ...newRootRows(destination, into),
     ];
-    return step(`bind ${fact.source} at ${destination}`, rows, BIND_HINTS, fact.source);
+    return step(`bind ${fact.source} at ${destination}`, rows, BIND_HINTS);
   }
   if (mount.type === "cgroup" || mount.type === "cgroup2") {
     const rows = [...reach, ...cgroupMountRows(input, cgroupPaths, options, into)];

@@ -54,8 +54,10 @@ export function callFailure(failed: FailedCall, errno: number): CtrError {
     message: `cannot ${step.about}: ${errnoText(textOf(call, errno))}`,
     field: step.field,
     step: step.about,
-    syscall: call,
-    path: step.path,
+    // The pseudo call that tells of another call's errno says nothing itself.
+    syscall: call === "fail" ? undefined : call,
+    // The source of a mount is another file than the step's, which is where it goes.
+    path: call === "open_tree" && file?.startsWith("/") ? file : step.path,
     errno: name,
     hint: step.hints?.[name],
   });

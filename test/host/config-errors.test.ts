@@ -22,7 +22,7 @@ const CASES: readonly (readonly [words: string, change: (config: Config) => void
     ({ mounts }) => mounts.unshift({ destination: "/link", type: "sysfs", source: "sysfs" }),
   ],
   [
-    "linux.devices[0]: cannot make /file (c 1:3): file exists (fail /file: EEXIST)",
+    "linux.devices[0]: cannot make /file (c 1:3): file exists (/file: EEXIST)",
     ({ linux }) => {
       linux.devices = [{ type: "c", path: "/file", major: 1, minor: 3 }];
     },

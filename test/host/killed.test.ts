@@ -16,7 +16,7 @@ import { killAtRandom } from "../support/killing.ts";
 import { cgroupsOf, childrenOf, leftAfter } from "../support/left.ts";
 import { chooseSeed, seeded } from "../support/random.ts";
 
-const ROUNDS = Number(process.env.CTR_BUN_ROUNDS ?? 24);
+const ROUNDS = Number(process.env.CTR_BUN_ROUNDS ?? 10);
 
 let bundle: Bundle;
 beforeAll(() => {

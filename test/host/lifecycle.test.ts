@@ -142,7 +142,7 @@ describe("create, start, kill, delete", () => {
     });
     expect(code).toBe(1);
     expect(err).toContain(
-      "cannot bind /etc/passwd at /tmp: not a directory (move_mount /etc/passwd: EINVAL)",
+      "cannot bind /etc/passwd at /tmp: not a directory (move_mount /tmp: EINVAL)",
     );
     expect(left()).toEqual([]);
   });
