@@ -3,6 +3,7 @@
  */
 import { fail } from "../../src/error.ts";
 import { readTextIfAny, tryWriteFile, writeFile } from "../../src/kernel/file.ts";
+import { writeThaw } from "../cgroup-common/thaw.ts";
 import { waitUntil } from "../cgroup-common/wait.ts";
 
 const FILE = "freezer.state";
@@ -33,7 +34,7 @@ export function freeze(directory: string): void {
 }
 
 export function thaw(directory: string): void {
-  writeFile(`${directory}/${FILE}`, "THAWED");
+  writeThaw(`${directory}/${FILE}`, "THAWED");
 }
 
 /** Whether processes in it stand still, or are being stopped by its own state. */

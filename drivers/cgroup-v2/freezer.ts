@@ -4,6 +4,7 @@
 import { fail } from "../../src/error.ts";
 import { readTextIfAny, tryWriteFile, writeFile } from "../../src/kernel/file.ts";
 import { readPairs } from "../cgroup-common/read.ts";
+import { writeThaw } from "../cgroup-common/thaw.ts";
 import { waitUntil } from "../cgroup-common/wait.ts";
 
 const FILE = "cgroup.freeze";
@@ -25,7 +26,7 @@ export function freeze(directory: string): void {
 }
 
 export function thaw(directory: string): void {
-  writeFile(`${directory}/${FILE}`, "0");
+  writeThaw(`${directory}/${FILE}`, "0");
 }
 
 /** Whether it is frozen, or is being frozen. */

@@ -2,6 +2,7 @@
  * Files and directories by descriptor: open, read, write, make, remove, look at. Every descriptor made here is
  * CLOEXEC. Paths inside a root file system go through {@link openInRoot}.
  */
+import { CtrError } from "../error.ts";
 import { callError, check } from "./check.ts";
 import {
   AT_EMPTY_PATH,
@@ -114,16 +115,21 @@ export function readText(path: string): string {
   return withFd(open(path, O_RDONLY), (fd) => textAll(readAll(fd, path)));
 }
 
-/** A host file's text, or undefined where it does not exist. */
+/** A host file's text, or undefined where it does not exist, or what it tells of (a process, a cgroup) has just gone. */
 export function readTextIfAny(path: string): string | undefined {
   const fd = tryOpen(path, O_RDONLY);
   if (fd === -ERRNO.ENOENT || fd === -ERRNO.ENOTDIR) return undefined;
-  return withFd(check(fd, { syscall: "openat", path }), (open) => textAll(readAll(open, path)));
+  return withFd(check(fd, { syscall: "openat", path }), (open) => {
+    try {
+      return textAll(readAll(open, path));
+    } catch (error) {
+      if (error instanceof CtrError && /^(ENODEV|ESRCH)$/.test(error.errno ?? "")) return undefined;
+      throw error;
+    }
+  });
 }
 
-function textAll(bytes: Uint8Array): string {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-}
+const textAll = (bytes: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 
 /** Writes all bytes. */
 export function writeAll(fd: number, bytes: Uint8Array, path?: string): void {

@@ -141,9 +141,7 @@ describe("create, start, kill, delete", () => {
       config.mounts.push({ destination: "/tmp", type: "bind", source: "/etc/passwd", options: ["bind"] });
     });
     expect(code).toBe(1);
-    expect(err).toContain(
-      "cannot bind /etc/passwd at /tmp: not a directory (move_mount /tmp: EINVAL)",
-    );
+    expect(err).toContain("cannot bind /etc/passwd at /tmp: not a directory (move_mount /tmp: EINVAL)");
     expect(left()).toEqual([]);
   });
 

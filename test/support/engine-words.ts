@@ -32,7 +32,7 @@ const RANDOM: readonly [RegExp, string][] = [
 ];
 
 /** What engines pass on as signals, a new size of the window among them, may come when the program has just ended. */
-const LATE_SIGNAL = /^.*(container not running|has stopped) *$/;
+const LATE_SIGNAL = /^.*(container not running|has stopped|cannot resize a stopped container: unknown"?) *$/;
 
 /** The lines that a terminal showed, each once: how often one came, or was typed, is a matter of time. */
 export function linesShown(text: string): string[] {
