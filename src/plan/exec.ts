@@ -82,7 +82,8 @@ export function makeExecPlan(input: ExecInput): Plan {
   const join = [
     // Others live where this goes: nothing of ours may be reached through /proc (CVE-2016-9962).
     row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]),
-    row("setns", [{ fd: "init" }, namespaces]),
+    // A container that is in all of ctr-bun's own namespaces: setns(2) of none is EINVAL.
+    ...(namespaces === 0 ? [] : [row("setns", [{ fd: "init" }, namespaces])]),
   ];
   if (input.root !== undefined) {
     // No pivot_root made this root the namespace's own: it is entered as the container's init did.

@@ -5,9 +5,7 @@
 import type { CgroupPart, NamespacePart } from "../driver.ts";
 import { fail } from "../error.ts";
 import {
-  AT_FDCWD,
   CLONE_INTO_CGROUP,
-  CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_PARENT,
   CLOSE_RANGE_CLOEXEC,
@@ -21,10 +19,12 @@ import type { Process } from "../spec/runtime/config.ts";
 import { callersUmask } from "./hooks.ts";
 import type { PlanInput } from "./input.ts";
 import { labelSteps, openProcSteps } from "./labels.ts";
+import { openProcFileRow, writeProcFileRows } from "./proc-file.ts";
 import { joinsMountNamespace } from "./root.ts";
 import { ORPHANED, row, syncStep } from "./rows.ts";
 import { outerStdioStep } from "./stdio.ts";
 import type { InitStep, Row, Step } from "./step.ts";
+import { holdClocksSteps, timeNamespaceSteps } from "./time-offsets.ts";
 import { checkIdMap } from "./user-maps.ts";
 
 /** Label of the child's first row. */
@@ -95,6 +95,7 @@ export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): S
     // There /proc may be anything; fork and setns keep them until execve.
     steps.push(...openProcSteps(config.process), ...labelSteps(config.process, !input.options.noNewKeyring));
   }
+  if (joinsMountNamespace(input)) steps.push(...holdClocksSteps(config));
   const flags = (type: string) => namespaces.find((entry) => entry.type === type)?.part.cloneFlag ?? 0;
   const joined = namespaces.filter(({ type }) => type !== "user");
   for (const { type, part } of joined) if (!facts.afterUser.includes(type)) steps.push(...part.join);
@@ -107,7 +108,7 @@ export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): S
   for (const { type, part } of joined) if (facts.afterUser.includes(type)) steps.push(...part.join);
   // setns(2) into a mount namespace leads to its root directory, and the path is one of that namespace.
   if (joinsMountNamespace(input)) steps.push(stand);
-  if (flags("time") !== 0) steps.push(...timeNamespaceSteps(input));
+  if (flags("time") !== 0) steps.push(...timeNamespaceSteps(config, joinsMountNamespace(input)));
   if (user !== undefined) {
     steps.push({
       on: "init",
@@ -163,6 +164,8 @@ export function cloneStep(flags: number, cgroup: string | undefined): InitStep {
   };
 }
 
+const OOM_SCORE = "/proc/self/oom_score_adj";
+
 /** `process.oomScoreAdj`; inherited from here on. */
 export function oomScoreSteps(process: Pick<Process, "oomScoreAdj"> | undefined): InitStep[] {
   const score = process?.oomScoreAdj;
@@ -170,26 +173,14 @@ export function oomScoreSteps(process: Pick<Process, "oomScoreAdj"> | undefined)
   const about = `set oom_score_adj to ${score}`;
   return [
     {
-      ...procFileStep("process.oomScoreAdj", about, "oom_score_adj", `${score}`),
+      on: "init",
+      field: "process.oomScoreAdj",
+      about,
+      path: OOM_SCORE,
+      rows: [openProcFileRow(OOM_SCORE), ...writeProcFileRows(`${score}`)],
       hints: { EACCES: "a lower score than ctr-bun's own may have takes CAP_SYS_RESOURCE: give 0 or more" },
     },
   ];
-}
-
-/** Writes a file of /proc/self while it is still the host's own procfs. */
-function procFileStep(field: string, about: string, file: string, text: string): InitStep {
-  const name = `/proc/self/${file}`;
-  return {
-    on: "init",
-    field,
-    about,
-    path: name,
-    rows: [
-      row("openat", [AT_FDCWD, name, O_WRONLY | O_CLOEXEC, 0], { store: "proc.file" }),
-      row("write", [{ slot: "proc.file" }, text, text.length]),
-      row("close", [{ slot: "proc.file" }]),
-    ],
-  };
 }
 
 function userNamespaceSteps({ config, host }: PlanInput): Step[] {
@@ -234,29 +225,4 @@ function userNamespaceSteps({ config, host }: PlanInput): Step[] {
       action: { do: "id-map", file: "uid_map", map: uid },
     },
   ];
-}
-
-function timeNamespaceSteps({ config }: PlanInput): Step[] {
-  const steps: Step[] = [
-    {
-      on: "init",
-      field: "linux.namespaces",
-      about: "make the time namespace",
-      rows: [row("unshare", [CLONE_NEWTIME])],
-      hints: { EINVAL: "this kernel has no time namespaces" },
-    },
-  ];
-  const lines = Object.entries(config.linux?.timeOffsets ?? {}).flatMap(([clock, offset]) =>
-    offset === undefined ? [] : [`${clock} ${offset.secs ?? 0} ${offset.nanosecs ?? 0}\n`],
-  );
-  if (lines.length > 0) {
-    steps.push({
-      ...procFileStep("linux.timeOffsets", "set the clocks' offsets", "timens_offsets", lines.join("")),
-      hints: {
-        EPERM: "setting clocks takes CAP_SYS_TIME",
-        ERANGE: "a clock can be set neither below 0 nor more than 146 years ahead",
-      },
-    });
-  }
-  return steps;
 }

@@ -51,7 +51,7 @@ export function callFailure(failed: FailedCall, errno: number): CtrError {
   if (step.field === PROGRAM_FIELD && file !== undefined) return programFailure(failed, file, errno);
   return fail({
     code: step.field.startsWith("hooks.") ? "HOOK" : "INIT",
-    message: `cannot ${step.about}: ${errnoText(textOf(call, errno))}`,
+    message: `cannot ${step.about}: ${errnoText(textOf(failed, errno))}`,
     field: step.field,
     step: step.about,
     // The pseudo call that tells of another call's errno says nothing itself.
@@ -67,8 +67,9 @@ export function callFailure(failed: FailedCall, errno: number): CtrError {
  * The errno whose text says more: a directory onto a file, or a file onto a directory, is EINVAL of move_mount(2), and
  * ENOTDIR of mount(2), by which runc mounts. Docker explains it to people where it finds the latter's text.
  */
-function textOf(call: string, errno: number): number {
-  return call === "move_mount" && errno === ERRNO.EINVAL ? ERRNO.ENOTDIR : errno;
+function textOf({ step, call }: FailedCall, errno: number): number {
+  const isMount = call === "move_mount" && step.field.startsWith("mounts[");
+  return isMount && errno === ERRNO.EINVAL ? ERRNO.ENOTDIR : errno;
 }
 
 /**

@@ -44,12 +44,12 @@ export function lookAtResctrl(
 
 /**
  * Gives the class of a running container other schemas, in one write (update --l3-cache-schema, --mem-bw-schema).
- * Returns linux.intelRdt as it is then, for the container's record.
+ * Returns linux.intelRdt as it is then, for the container's record, and what takes it back.
  */
 export function updateIntelRdt(
   { id, config, resctrl }: Pick<ContainerRecord, "id" | "config" | "resctrl">,
   schemas: Pick<LinuxIntelRdt, "l3CacheSchema" | "memBwSchema">,
-): LinuxIntelRdt {
+): { intelRdt: LinuxIntelRdt; undo(): void } {
   if (resctrl === undefined) {
     const enabled = mountedAt() !== undefined;
     throw fail({
@@ -64,6 +64,7 @@ export function updateIntelRdt(
     });
   }
   const path = `${resctrl.group}/schemata`;
+  const before = readTextIfAny(path);
   const result = tryWriteFile(path, schemataText(schemas));
   if (result < 0) {
     const root =
@@ -72,5 +73,10 @@ export function updateIntelRdt(
     const message = `cannot set the schemata${words === undefined ? "" : `: last_cmd_status: ${words}`}`;
     check(result, { syscall: "write", path, field: "linux.intelRdt", message });
   }
-  return { ...config.linux?.intelRdt, ...schemas };
+  return {
+    intelRdt: { ...config.linux?.intelRdt, ...schemas },
+    undo() {
+      if (before !== undefined) tryWriteFile(path, before);
+    },
+  };
 }

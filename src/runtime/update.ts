@@ -34,13 +34,23 @@ function update({ root, id, resources, schemas, registry, onWarning }: UpdateReq
   }
   if (record.cgroupDriver === undefined) throw noCgroup(id, "it cannot be limited");
   const { asked, ignored } = askedFor(resources, record);
-  const intelRdt = schemas === undefined ? undefined : resctrl().updateIntelRdt(record, schemas);
+  const classed = schemas === undefined ? undefined : resctrl().updateIntelRdt(record, schemas);
   const merged = mergeResources(record.config.linux?.resources ?? {}, asked);
   const driver = registry.get("cgroup", record.cgroupDriver);
-  const warnings = driver.update(record.cgroupPaths, withDependents(asked, merged));
+  let warnings: readonly string[] | undefined;
+  try {
+    warnings = driver.update(record.cgroupPaths, withDependents(asked, merged));
+  } catch (error) {
+    classed?.undo();
+    throw error;
+  }
   for (const warning of [...ignored, ...(warnings ?? [])]) onWarning?.(warning);
   const { config } = record;
-  const linux = { ...config.linux, resources: merged, ...(intelRdt === undefined ? {} : { intelRdt }) };
+  const linux = {
+    ...config.linux,
+    resources: merged,
+    ...(classed === undefined ? {} : { intelRdt: classed.intelRdt }),
+  };
   writeRecord(root, { ...record, config: { ...config, linux } });
 }
 

@@ -82,6 +82,26 @@ describe("exec", () => {
     }
   });
 
+  test("into a container that has no namespace of its own goes into its root", () => {
+    const id = freshID();
+    bundle.configure(["sleep", "100"], (config) => {
+      config.linux.namespaces = [];
+      config.mounts = [];
+      config.linux.maskedPaths = config.linux.readonlyPaths = [];
+      config.hostname = "";
+      config.root.readonly = false;
+    });
+    expect(bundle.ctr("run", "--detach", "--bundle", bundle.path, id)).toMatchObject({ code: 0, err: "" });
+    try {
+      expect(bundle.ctr("exec", id, "/bin/ls", "/bin/busybox")).toMatchObject({
+        code: 0,
+        out: "/bin/busybox\n",
+      });
+    } finally {
+      bundle.ctr("delete", "--force", id);
+    }
+  });
+
   test("gives a variable its last value", () => {
     const id = freshID();
     bundle.configure(["sleep", "100"]);

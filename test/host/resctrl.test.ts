@@ -134,6 +134,9 @@ test("schemata and the pid are written as they are given, and an update writes n
   const pid = await create({ closID: "gold", l3CacheSchema: "L3:0=0F", memBwSchema: "MB:0=20" });
   expect(readFileSync(join(root, "gold/schemata"), "utf8")).toBe("L3:0=0F\nMB:0=20\n");
   expect(tasks("gold")).toEqual([`${pid}`]);
+  // An update that fails elsewhere leaves the class as it was.
+  expect(bundle.ctr("update", "--l3-cache-schema", "L3:0=7", "--cpuset-cpus", "4000", id).code).toBe(1);
+  expect(readFileSync(join(root, "gold/schemata"), "utf8")).toBe("L3:0=0F\nMB:0=20\n");
   const update = bundle.ctr("update", "--l3-cache-schema", "L3:0=3", id);
   expect(update).toMatchObject({ code: 0, err: "" });
   const after = needRecord(bundle.state, id).config.linux?.intelRdt;

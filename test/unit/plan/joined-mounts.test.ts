@@ -35,6 +35,17 @@ describe("in a mount namespace that is joined", () => {
     });
   }
 
+  test("the clocks' offsets are written through what was opened before the namespace was entered", () => {
+    const namespaces = [{ type: "mount", path: "/proc/42/ns/mnt" }, { type: "time" }] as const;
+    const linux = { namespaces: [...namespaces], timeOffsets: { boottime: { secs: 7 } } };
+    const rows = initSteps(makePlan(planInput(joined({ linux })))).flatMap((step) => step.rows);
+    const opened = rows.findIndex(({ args }) => args.includes("/proc/self/timens_offsets"));
+    const joins = rows.findIndex(({ call }) => call === "setns");
+    const written = rows.findIndex(({ args }) => args.includes("boottime 7 0\n"));
+    expect([opened < joins, joins < written]).toEqual([true, true]);
+    expect(rows.filter(({ args }) => args.includes("/proc/self/timens_offsets")).length).toBe(1);
+  });
+
   test("a config that mounts nothing leaves the root of the others alone, in the host's too", () => {
     expect(pivots(planInput(joined({})))).toBe(false);
     expect(pivots(planInput(joined({}), { facts: { mountNamespaceOf: "PID 1" } }))).toBe(false);
