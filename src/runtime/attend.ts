@@ -28,17 +28,17 @@ export function attend(
   const numbers = new Uint8Array(256);
   const view = viewOf(numbers);
   let ended: Ending | undefined;
-  let toHear = notifications;
   const reap = (): void => {
     for (let child = waitAny(); child !== undefined; child = waitAny())
       if (child.pid === pid) ended = child.ending;
   };
   try {
     for (;;) {
+      const heard = notifications?.watches() ?? [];
       const events = poll([
         { fd: pidfd, events: POLLIN },
         { fd: signals, events: POLLIN },
-        { fd: toHear?.fd ?? -1, events: POLLIN },
+        ...heard,
         ...(relay?.watches() ?? []),
       ]);
       if (events[1] !== 0) {
@@ -50,8 +50,9 @@ export function attend(
           else tryKill(pid, signal);
         }
       }
-      if (events[2] !== 0 && toHear?.handle(process.pid) === true) toHear = undefined;
-      relay?.handle(events.slice(3));
+      const relayed = 2 + heard.length;
+      notifications?.handle(events.slice(2, relayed), process.pid);
+      relay?.handle(events.slice(relayed));
       if (pidfd < 0 || events[0] !== 0) {
         return ended ?? waitPid(pid) ?? UNKNOWN;
       }

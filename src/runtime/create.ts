@@ -41,8 +41,14 @@ function makeReady(request: ContainerRequest, until: "created" | "executing") {
   const wantsTerminal = request.config.process?.terminal === true;
   const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
   if (wantsTerminal && request.terminal === undefined) throw noConsole();
-  const claimed = notifySocket === undefined ? undefined : claimID(root, id);
+  const notifies = notifySocket !== undefined && notifyModule().canHaveNotifySocket(request.config);
+  if (notifySocket !== undefined && !notifies) {
+    request.onWarning?.("NOTIFY_SOCKET is left out: the container has no mount namespace of its own");
+  }
+  const claimed = notifies ? claimID(root, id) : undefined;
   try {
+    // The plan takes its time, and a directory without a note would be taken for left behind.
+    if (claimed !== undefined) noteCreating(root, id, { cgroupPaths: {}, cgroupDriver: undefined });
     let { config } = request;
     if (claimed !== undefined) {
       notifyModule().makeNotifyDirectory(claimed);
@@ -56,9 +62,7 @@ function makeReady(request: ContainerRequest, until: "created" | "executing") {
     const receivers = pidfdReceivers(request).map(connectReceiver);
     const directory = claimed ?? claimID(root, id);
     const notifications =
-      until === "executing" && notifySocket !== undefined
-        ? notifyModule().listenForReady(directory, notifySocket)
-        : undefined;
+      until === "executing" && notifies ? notifyModule().listenForReady(directory, notifySocket) : undefined;
     return { plan, facts, consoleSocket, receivers, directory, notifications };
   } catch (error) {
     if (claimed !== undefined) removeState(root, id);

@@ -2,7 +2,7 @@
  * What stands in a container's directory from before anything is made until there is a record: enough to take away what
  * a create that was killed has left behind. Not here: the record of a container that is made (state.ts).
  */
-import type { DriverRegistry } from "../driver.ts";
+import type { CgroupDriver, DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import { close, readTextIfAny, removeDirectories, replaceFile, statusOf } from "../kernel/file.ts";
 import { poll } from "../kernel/poll.ts";
@@ -113,6 +113,12 @@ function killHeld(pid: number, isIt: () => boolean): void {
   close(pidfd);
 }
 
+/** The driver of the cgroups that it makes, where there are any. */
+function driverOf(registry: DriverRegistry, { cgroupDriver, cgroupPaths }: Cgroup): CgroupDriver | undefined {
+  const hasOwn = cgroupDriver !== undefined && Object.keys(cgroupPaths).length > 0;
+  return hasOwn ? registry.get("cgroup", cgroupDriver) : undefined;
+}
+
 /**
  * Takes away what a create without a record has left: the processes of its init, its cgroup, its directory. One that is
  * still at it is an error; with `force` its init is killed, which makes it fail and clean up after itself. Returns the
@@ -126,8 +132,7 @@ export function removeUnfinished(
 ): ContainerRecord | undefined {
   const note = readNote(root, id);
   if (note !== undefined) {
-    const hasOwn = note.cgroupDriver !== undefined && Object.keys(note.cgroupPaths).length > 0;
-    const driver = hasOwn ? registry.get("cgroup", note.cgroupDriver) : undefined;
+    const driver = driverOf(registry, note);
     if (isAtIt(note) && !force) {
       throw fail({
         code: "WRONG_STATE",
@@ -150,9 +155,11 @@ export function removeUnfinished(
       const record = recordIfWhole(root, id);
       const now = readNote(root, id);
       if (record !== undefined || now?.pid !== note.pid || now.started !== note.started) return record;
-      driver?.killAll(note.cgroupPaths, SIGKILL);
-      driver?.remove(note.cgroupPaths);
-      removeDirectories(note.resctrl ?? []);
+      // What it has noted last.
+      const lastDriver = driverOf(registry, now);
+      lastDriver?.killAll(now.cgroupPaths, SIGKILL);
+      lastDriver?.remove(now.cgroupPaths);
+      removeDirectories(now.resctrl ?? []);
       removeState(root, id);
       return undefined;
     });

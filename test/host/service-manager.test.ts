@@ -1,13 +1,35 @@
 // What a service manager gives, and is told: NOTIFY_SOCKET for run, create and start, and descriptors by LISTEN_FDS.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { LOCK_EX } from "../../src/kernel/constants.ts";
 import { sys } from "../../src/kernel/raw.ts";
 import { bindDatagram, connectDatagram, receive } from "../../src/kernel/socket.ts";
 import { type Bundle, CTR_BUN, freshID, makeBundle, runCommand } from "../support/bundle.ts";
 import type { Config } from "../support/config.ts";
 import { leftOf } from "../support/left.ts";
+
+/** Says that it is ready, on the socket that it is told of, and stays; with CHATTY talks on, whoever hears it, and ends. */
+const SERVICE = `
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+int main(void) {
+  struct sockaddr_un to = { .sun_family = AF_UNIX };
+  strncpy(to.sun_path, getenv("NOTIFY_SOCKET"), sizeof to.sun_path - 1);
+  int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+  if (sendto(fd, "READY=1", 7, 0, (struct sockaddr *)&to, sizeof to) < 0) { perror(to.sun_path); return 1; }
+#ifdef CHATTY
+  for (int i = 0; i < 10000; i++) sendto(fd, "WATCHDOG=1", 10, 0, (struct sockaddr *)&to, sizeof to);
+  return 5;
+#endif
+  sleep(100);
+}
+`;
 
 let bundle: Bundle;
 let manager: number;
@@ -16,6 +38,12 @@ beforeAll(() => {
   bundle = makeBundle();
   address = join(bundle.path, "manager.sock");
   manager = bindDatagram(address);
+  const source = join(bundle.path, "service.c");
+  writeFileSync(source, SERVICE);
+  for (const [name, ...flags] of [["service"], ["chatty", "-DCHATTY"]]) {
+    const made = runCommand(["gcc", "-static", ...flags, "-o", join(bundle.rootfs, `bin/${name}`), source]);
+    expect(made).toEqual({ code: 0, out: "", err: "" });
+  }
 });
 afterAll(() => {
   sys("close", manager);
@@ -53,14 +81,16 @@ async function until<T>(look: () => T | undefined): Promise<T> {
   throw new Error("nothing came");
 }
 
-/** Starts `ctr-bun --root STATE ARGS` and does not wait. */
+/** Starts `ctr-bun --root STATE ARGS` and does not wait; `errors` is the file of what it says. */
 function begin(socket: string, ...args: string[]) {
-  return Bun.spawn([CTR_BUN, "--root", bundle.state, ...args], {
+  const errors = join(bundle.path, `errors-${freshID()}`);
+  const child = Bun.spawn([CTR_BUN, "--root", bundle.state, ...args], {
     stdin: "ignore",
     stdout: "ignore",
-    stderr: "inherit",
+    stderr: Bun.file(errors),
     env: { ...process.env, NOTIFY_SOCKET: socket },
   });
+  return Object.assign(child, { errors });
 }
 
 const pidOf = (id: string) =>
@@ -146,6 +176,139 @@ describe("NOTIFY_SOCKET", () => {
     bundle.ctr("delete", "--force", id);
   });
 
+  for (const detach of [true, false]) {
+    test(`a manager that is gone is warned of: ${detach ? "the background" : "the foreground"}`, async () => {
+      const id = freshID();
+      configure();
+      const gone = join(bundle.path, `gone-${id}.sock`);
+      sys("close", bindDatagram(gone));
+      const run = begin(gone, "run", ...(detach ? ["--detach"] : []), "--bundle", bundle.path, id);
+      const pid = await pidOf(id);
+      say(pid, READY);
+      if (detach) expect(await run.exited).toBe(0);
+      else await Bun.sleep(200);
+      expect(await pidOf(id)).toBe(pid);
+      bundle.ctr("kill", id, "KILL");
+      if (!detach) expect(await run.exited).toBe(137);
+      expect(readFileSync(run.errors, "utf8")).toBe(
+        `ctr-bun: warning: the service manager at ${gone} may not know that the container is ready: connect: connection refused\n`,
+      );
+      if (detach) expect(bundle.ctr("delete", "--force", id).code).toBe(0);
+      expect(leftOf(bundle, id)).toEqual([]);
+    });
+  }
+
+  test("a manager that does not read holds up neither signals nor the end", async () => {
+    const id = freshID();
+    const deaf = join(bundle.path, `deaf-${id}.sock`);
+    const socket = bindDatagram(deaf);
+    try {
+      // The program of a pid namespace needs a handler for the signal to reach it.
+      bundle.configure(["sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.05; done"], writable);
+      const run = begin(deaf, "run", "--bundle", bundle.path, id);
+      const pid = await pidOf(id);
+      say(pid, READY);
+      await Bun.sleep(300);
+      run.kill("SIGTERM");
+      expect(await Promise.race([run.exited, Bun.sleep(10_000)])).toBe(7);
+      const texts = told(socket);
+      expect(texts).toEqual(["READY=1\n", `MAINPID=${run.pid}\n`, "BARRIER=1"]);
+      expect(leftOf(bundle, id)).toEqual([]);
+    } finally {
+      sys("close", socket);
+    }
+  });
+
+  test("what is said later does not block the program", async () => {
+    const id = freshID();
+    bundle.configure(["chatty"], writable);
+    const run = begin(address, "run", "--bundle", bundle.path, id);
+    // It says far more than a queue holds (net.unix.max_dgram_qlen).
+    expect(await Promise.race([run.exited, Bun.sleep(10_000)])).toBe(5);
+    expect(await toldAll()).toEqual(["READY=1\n", `MAINPID=${run.pid}\n`, "BARRIER=1"]);
+    expect(leftOf(bundle, id)).toEqual([]);
+  });
+
+  test("a mount namespace that is joined, or none, gets nothing mounted, and that is warned of", async () => {
+    const warning =
+      "ctr-bun: warning: NOTIFY_SOCKET is left out: the container has no mount namespace of its own\n";
+    const changes: ((config: Config) => void)[] = [
+      ({ linux }) => {
+        linux.namespaces = linux.namespaces.filter(({ type }) => type !== "mount");
+      },
+      ({ linux }) => {
+        for (const one of linux.namespaces) if (one.type === "mount") one.path = "/proc/self/ns/mnt";
+      },
+    ];
+    for (const change of changes) {
+      bundle.configure(
+        ["/bin/busybox", "sh", "-c", 'test -z "$NOTIFY_SOCKET" && test ! -e /run/notify/notify.sock'],
+        (config) => {
+          config.root.readonly = false;
+          config.mounts = [];
+          for (const name of ["devices", "maskedPaths", "readonlyPaths", "rootfsPropagation"])
+            delete (config.linux as Record<string, unknown>)[name];
+          change(config);
+        },
+      );
+      const before = readFileSync("/proc/self/mountinfo", "utf8");
+      const run = begin(address, "run", "--bundle", bundle.path, freshID());
+      expect({ code: await run.exited, err: readFileSync(run.errors, "utf8") }).toEqual({
+        code: 0,
+        err: warning,
+      });
+      expect(readFileSync("/proc/self/mountinfo", "utf8")).toBe(before);
+    }
+    expect(told()).toEqual([]);
+  });
+
+  test("a start that was killed does not stand in the way of the next; one that is at it does", async () => {
+    const id = freshID();
+    configure();
+    expect(await begin(address, "create", "--bundle", bundle.path, id).exited).toBe(0);
+    const directory = join(bundle.state, id, "notify");
+    sys("close", bindDatagram(join(directory, "notify.sock")));
+    const other = openSync(directory, "r");
+    expect(sys("flock", other, LOCK_EX)).toBe(0);
+    const refused = begin(address, "start", id);
+    expect(await refused.exited).toBe(1);
+    expect(readFileSync(refused.errors, "utf8")).toContain("somebody else is starting the container");
+    closeSync(other);
+    const start = begin(address, "start", id);
+    const pid = await pidOf(id);
+    say(pid, READY);
+    expect(await toldAll()).toEqual(["READY=1\n", `MAINPID=${pid}\n`, "BARRIER=1"]);
+    expect(await start.exited).toBe(0);
+    expect(bundle.ctr("delete", "--force", id).code).toBe(0);
+    expect(leftOf(bundle, id)).toEqual([]);
+  });
+
+  test("delete leaves a create alone that is still making its plan", async () => {
+    const id = freshID();
+    configure();
+    const create = begin(address, "create", "--bundle", bundle.path, id);
+    const directory = join(bundle.state, id);
+    // Stopped between the note and the plan: the directory is made first thing in between.
+    const end = Date.now() + 10_000;
+    while (!existsSync(join(directory, "notify")) && Date.now() < end);
+    create.kill("SIGSTOP");
+    try {
+      expect(readFileSync(join(directory, "creating.json"), "utf8")).toContain(`"pid":${create.pid}`);
+      if (!existsSync(join(directory, "state.json"))) {
+        const { code, err } = bundle.ctr("delete", id);
+        expect({ code, err }).toMatchObject({
+          code: 1,
+          err: expect.stringContaining("not stopped: creating"),
+        });
+      }
+    } finally {
+      create.kill("SIGCONT");
+    }
+    expect(await create.exited).toBe(0);
+    expect(bundle.ctr("delete", "--force", id).code).toBe(0);
+    expect(leftOf(bundle, id)).toEqual([]);
+  });
+
   test("a create that fails leaves nothing of it", async () => {
     const id = freshID();
     bundle.configure(["/nowhere"], writable);
@@ -155,23 +318,6 @@ describe("NOTIFY_SOCKET", () => {
     expect(existsSync(join(bundle.state, id))).toBe(false);
   });
 });
-
-/** Says that it is ready, on the socket that it is told of, and stays. */
-const SERVICE = `
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-int main(void) {
-  struct sockaddr_un to = { .sun_family = AF_UNIX };
-  strncpy(to.sun_path, getenv("NOTIFY_SOCKET"), sizeof to.sun_path - 1);
-  int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-  if (sendto(fd, "READY=1", 7, 0, (struct sockaddr *)&to, sizeof to) < 0) { perror(to.sun_path); return 1; }
-  sleep(100);
-}
-`;
 
 describe("a program reaches its socket", () => {
   const identity = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
@@ -190,10 +336,6 @@ describe("a program reaches its socket", () => {
     },
   };
   beforeAll(() => {
-    const source = join(bundle.path, "service.c");
-    writeFileSync(source, SERVICE);
-    const made = runCommand(["gcc", "-static", "-o", join(bundle.rootfs, "bin/service"), source]);
-    expect(made).toEqual({ code: 0, out: "", err: "" });
     chmodSync(bundle.path, 0o755);
   });
 
