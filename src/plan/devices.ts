@@ -80,9 +80,13 @@ function refuseNumbers({ type, major = 0, minor = 0 }: LinuxDevice, field: strin
 export function deviceSteps(input: PlanInput): InitStep[] {
   const mounts = input.config.mounts ?? [];
   const optionsOf = ({ type, options = [] }: Mount) => parseMountOptions(type, options);
-  const at = mounts.findLastIndex(
-    (mount, index) => input.facts.mounts[index]?.destination === "/dev" && !optionsOf(mount).remount,
-  );
+  const lastAt = (destination: string) =>
+    mounts.findLastIndex(
+      (mount, index) => input.facts.mounts[index]?.destination === destination && !optionsOf(mount).remount,
+    );
+  const last = lastAt("/dev");
+  // A mount at / lies over what is before it.
+  const at = last > lastAt("/") ? last : -1;
   const mount = mounts[at];
   if (mount !== undefined && optionsOf(mount).bind) return [];
   const user =

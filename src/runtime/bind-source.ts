@@ -69,14 +69,16 @@ export function lookAtSource(mount: Mount, field: string, around: Surroundings, 
     const [root, real] = [realPath(view.see(rootfs)), realPath(view.see(source))];
     if (root !== undefined && real !== undefined) place = placeIn(root, real);
   }
+  // A mount at / lies over all that is before it.
   const layer = layers.findLast(
-    ({ at, index }) => index >= 0 && place !== undefined && (place === at || place.startsWith(`${at}/`)),
+    ({ at, index }) =>
+      index >= 0 && place !== undefined && (at === "/" || place === at || place.startsWith(`${at}/`)),
   );
   const covered = layer !== undefined;
   if (covered && layer.fd === undefined) return { source, file: false, covered, seen: undefined };
   let seen = view.see(source);
   if (layer?.fd !== undefined && place !== undefined) {
-    const fd = tryOpen(place.slice(layer.at.length + 1) || ".", O_PATH, 0, layer.fd);
+    const fd = tryOpen(place.slice(layer.at === "/" ? 1 : layer.at.length + 1) || ".", O_PATH, 0, layer.fd);
     if (fd >= 0) around.opened.push(fd);
     seen = fd < 0 ? NOWHERE : `/proc/self/fd/${fd}`;
   }

@@ -1,6 +1,6 @@
 // Device nodes as the container sees them: those of every container, those of linux.devices, and whose they are.
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeBundle } from "../support/bundle.ts";
 import { sh, withUser } from "../support/mounts.ts";
@@ -58,6 +58,26 @@ describe("in /dev are", () => {
     expect({ code, err }).toEqual({ code: 0, err: "" });
     // Root of the host has no ID in there.
     expect(lines(out)).toEqual(["/dev/null character special file 666 1:3 65534:65534", "1"]);
+  });
+
+  test("those that the specification supplies, where what was mounted there lies below a later mount at /", () => {
+    const other = join(bundle.path, "other");
+    cpSync(join(bundle.rootfs, "bin"), join(other, "bin"), { recursive: true, verbatimSymlinks: true });
+    for (const name of ["proc", "dev"]) mkdirSync(join(other, name), { recursive: true });
+    const { code, out, err } = bundle.run(
+      sh("stat -c '%n %F' /dev/null; grep -c ' /dev ' /proc/self/mountinfo"),
+      (config) => {
+        config.mounts = [
+          { destination: "/dev", type: "tmpfs", source: "tmpfs" },
+          { destination: "/", source: other, options: ["rbind"] },
+          { destination: "/proc", type: "proc", source: "proc" },
+        ];
+        config.linux.maskedPaths = [];
+        config.linux.readonlyPaths = [];
+      },
+    );
+    expect({ out, err, code }).toEqual({ out: "/dev/null character special file\n0\n", err: "", code: 1 });
+    expect(lstatSync(join(other, "dev/null")).isCharacterDevice()).toBe(true);
   });
 
   test("only what is there, where it is a bind mount", () => {

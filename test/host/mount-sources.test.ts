@@ -2,7 +2,16 @@
 // may not reach. Seen from inside, and on the host.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type Bundle, makeBundle, runCommand } from "../support/bundle.ts";
 import type { Config } from "../support/config.ts";
@@ -246,5 +255,46 @@ describe("a source that lies in an earlier mount of the same config", () => {
     const fresh = run(tmpfs, { source: below(), options: ["bind"] }, "true");
     expect(fresh.code).toBe(1);
     expect(fresh.err).toContain(`mounts[8]: cannot bind ${below()} at /bound: no such file or directory`);
+  });
+});
+
+describe("a mount at /", () => {
+  /** A second root file system, with a directory that the first one has not, and other content. */
+  const other = (): string => {
+    const path = join(bundle.path, "other");
+    cpSync(bundle.rootfs, path, { recursive: true, verbatimSymlinks: true });
+    mkdirSync(join(path, "x"), { recursive: true });
+    writeFileSync(join(path, "x/file"), "of the other\n");
+    return path;
+  };
+  const run = (mounts: (root: string) => object[]) => {
+    const path = other();
+    const { code, out, err } = bundle.run(sh("cat /bound/*"), (config) => {
+      config.mounts = mounts(path) as Config["mounts"];
+      config.linux.maskedPaths = [];
+      config.linux.readonlyPaths = [];
+    });
+    rmSync(path, { recursive: true });
+    return { code, out, err };
+  };
+  const x = () => join(bundle.rootfs, "x");
+
+  test("is where a source in the root file system is looked for", () => {
+    expect(
+      run((path) => [
+        { destination: "/", source: path, options: ["rbind"] },
+        { destination: "/bound", source: x(), options: ["bind"] },
+      ]),
+    ).toEqual({ code: 0, out: "of the other\n", err: "" });
+  });
+
+  test("hides what was mounted below it before", () => {
+    expect(
+      run((path) => [
+        { destination: "/x", type: "tmpfs", source: "tmpfs" },
+        { destination: "/", source: path, options: ["rbind"] },
+        { destination: "/bound/one", source: join(x(), "file"), options: ["bind"] },
+      ]),
+    ).toEqual({ code: 0, out: "of the other\n", err: "" });
   });
 });
