@@ -4,6 +4,7 @@
  */
 import type { DriverRegistry, Host } from "../driver.ts";
 import type { NamespaceType, RuntimeConfig } from "../spec/runtime/config.ts";
+import type { MountsIn } from "./step.ts";
 
 /** Where a mount goes, found by walking the root file system before the plan is made. */
 export interface MountFact {
@@ -37,6 +38,13 @@ export interface ResctrlFact {
   readonly monitored: boolean;
 }
 
+/** A mount namespace that is joined, as it was looked at. */
+export interface JoinedMounts extends MountsIn {
+  readonly inode: number;
+  /** Mounts in the first two would be the host's; `unknown`: it may be that of PID 1. */
+  readonly owner: "ctr-bun" | "PID 1" | "unknown" | "other";
+}
+
 /** What was looked up for one container. */
 export interface PlanFacts {
   /** Absolute. */
@@ -59,8 +67,8 @@ export interface PlanFacts {
   readonly resctrl?: ResctrlFact | undefined;
   /** Types of joined namespaces that are ctr-bun's own: what is set in one is set for the host. */
   readonly hostsOwn: readonly string[];
-  /** Whose the mount namespace that is joined is, where mounts in it would be the host's; undefined: of neither. */
-  readonly mountNamespaceOf?: "ctr-bun" | "PID 1" | undefined;
+  /** The mount namespace that is joined; undefined: none, or it could not be opened. */
+  readonly joinedMounts?: JoinedMounts | undefined;
 }
 
 /** How the container is to be made, besides its config. */

@@ -29,6 +29,7 @@ import { refuse } from "./refuse.ts";
 import { resctrlPart } from "./resctrl.ts";
 import {
   bindRootSteps,
+  boundPart,
   enterRootSteps,
   hasMountNamespace,
   joinsMountNamespace,
@@ -169,14 +170,15 @@ function childStep(): InitStep {
   };
 }
 
-function namespaceParts({ config, registry }: PlanInput): { type: string; part: NamespacePart }[] {
+function namespaceParts(input: PlanInput): { type: string; part: NamespacePart }[] {
+  const { config, registry } = input;
   return (config.linux?.namespaces ?? []).map((namespace, index) => {
     const part = registry.get("namespace", namespace.type).plan(namespace, {
       field: `linux.namespaces[${index}]`,
       hostname: config.hostname,
       domainname: config.domainname,
     });
-    return { type: namespace.type, part };
+    return { type: namespace.type, part: namespace.type === "mount" ? boundPart(input, part) : part };
   });
 }
 

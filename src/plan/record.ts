@@ -43,7 +43,7 @@ function actionText(action: HostAction): string {
     case "write-pid":
       return `write ${action.path} <pid>`;
     case "open":
-      return `open ${action.path} as ${action.as}`;
+      return `open ${action.path} as ${action.as}${action.mountsIn === undefined ? "" : ", the one that was looked at"}`;
     case "id-map":
       return `${action.file} ${mapText(action.map)}`;
     case "hooks":

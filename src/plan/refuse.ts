@@ -61,8 +61,17 @@ function refuseMounts({ config, facts }: PlanInput): void {
   const mount = (config.linux?.namespaces ?? []).find(({ type }) => type === "mount");
   const [first] = mountedParts(config);
   if (first === undefined) return;
-  const whose = mount === undefined ? "ctr-bun" : facts.mountNamespaceOf;
-  if ((mount !== undefined && mount.path === undefined) || whose === undefined) return;
+  const whose = mount === undefined ? "ctr-bun" : (facts.joinedMounts?.owner ?? "other");
+  // One that could not be looked at is an error when it is opened.
+  if ((mount !== undefined && mount.path === undefined) || whose === "other") return;
+  if (whose === "unknown") {
+    throw fail({
+      code: "INVALID_CONFIG",
+      field: first[0],
+      message: "whether the mount namespace that is joined is that of PID 1 cannot be seen",
+      hint: "looking at /proc/1/ns/mnt takes CAP_SYS_PTRACE, and a /proc that shows PID 1",
+    });
+  }
   const hint = "leave it out, or leave the namespace's path out for a new one";
   throw fail({
     code: "INVALID_CONFIG",

@@ -2,6 +2,7 @@
  * The container's root: bound at its own place in the container's mount namespace before the mounts, entered by
  * pivot_root after them, then its propagation and, where asked for, read-only.
  */
+import type { NamespacePart } from "../driver.ts";
 import {
   AT_FDCWD,
   AT_RECURSIVE,
@@ -67,6 +68,16 @@ export function hasMountNamespace({ config }: Pick<PlanInput, "config">): boolea
 /** Whether the container enters a mount namespace that others live in. */
 export function joinsMountNamespace({ config }: Pick<PlanInput, "config">): boolean {
   return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && path !== undefined);
+}
+
+/** Binds the opening of a mount namespace that is joined to the one that was looked at, where mounts are made in it. */
+export function boundPart(input: PlanInput, part: NamespacePart): NamespacePart {
+  if (!hasMountNamespace(input)) return part;
+  const { inode, numbered = false } = input.facts.joinedMounts ?? {};
+  const before = part.before.map((step) =>
+    step.action.do === "open" ? { ...step, action: { ...step.action, mountsIn: { inode, numbered } } } : step,
+  );
+  return { ...part, before };
 }
 
 const JOINED_HINTS = {

@@ -116,6 +116,13 @@ export interface WritePidAction {
   /** As in {@link WriteAction}. */
   readonly why?: string;
 }
+/** A mount namespace that is joined, and in which mounts are made. */
+export interface MountsIn {
+  /** Of the one that was looked at when the plan was made; undefined: none could be. */
+  readonly inode: number | undefined;
+  /** The kernel gives the first mount namespace away by its number. */
+  readonly numbered: boolean;
+}
 /** Opens what the init inherits under the name `as`. `flags` are those of open(2), O_CLOEXEC is added. */
 export interface OpenAction {
   readonly do: "open";
@@ -124,6 +131,8 @@ export interface OpenAction {
   readonly flags: number;
   /** It must be the file of a namespace of this type (CLONE_NEW*). */
   readonly namespace?: number;
+  /** It must be this mount namespace, and not the host's. */
+  readonly mountsIn?: MountsIn;
 }
 /** Writes uid_map or gid_map of the init (user_namespaces(7)); only at the sync point `maps`. */
 export interface IdMapAction {

@@ -46,6 +46,8 @@ function act(action: HostAction, context: HostContext): void {
       context.descriptors[action.as] = open(action.path, action.flags);
       if (action.namespace !== undefined)
         needNamespace(context.descriptors[action.as] ?? -1, action.path, action.namespace);
+      if (action.mountsIn !== undefined)
+        joinedMounts().needPlanned(context.descriptors[action.as] ?? -1, action.path, action.mountsIn);
       return;
     case "id-map":
       writeIdMap(action, context.stage0 ?? 0);
@@ -101,6 +103,11 @@ function checkWrite(result: number, { path, why }: { readonly path: string; read
 /** Loaded only where a config has network devices. */
 function netDevices(): typeof import("./net-device.ts") {
   return require("./net-device.ts") as typeof import("./net-device.ts");
+}
+
+/** Loaded only where a mount namespace is joined. */
+function joinedMounts(): typeof import("./joined-mounts.ts") {
+  return require("./joined-mounts.ts") as typeof import("./joined-mounts.ts");
 }
 
 /** The pid of a process in the pid namespace that it lives in (proc_pid_status(5), NSpid). */

@@ -23,7 +23,7 @@ import {
   type Surroundings,
 } from "./bind-source.ts";
 import { lastCapability } from "./host.ts";
-import { mountNamespaceOf, type View } from "./view.ts";
+import type { View } from "./view.ts";
 
 const RLIMIT_NOFILE = 7;
 const MAX_LINKS = 40;
@@ -216,7 +216,7 @@ export function lookUp(config: RuntimeConfig, bundle: string, view: View): PlanF
       lastCapability: lastCapability(),
       afterUser: afterUser(config),
       hostsOwn: hostsOwn(config),
-      mountNamespaceOf: mountNamespaceOf(config),
+      joinedMounts: view.joined,
     };
   } finally {
     for (const fd of opened) close(fd);

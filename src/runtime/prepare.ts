@@ -84,7 +84,7 @@ export function prepare(
   const { host } = request;
   const config = withEnvironment(request.config, request.env);
   needKernel(host);
-  const view = viewFor(config, host.arch);
+  const view = viewFor(config, host);
   try {
     return planIn(view, { ...request, config }, start);
   } finally {

@@ -2,8 +2,25 @@
 // nothing but a file. What is in there, what the others in it see, and that the host sees nothing of it.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { builtinRegistry } from "../../src/builtin-drivers.ts";
+import { O_RDONLY } from "../../src/kernel/constants.ts";
+import { open, withFd } from "../../src/kernel/file.ts";
+import { probeHost } from "../../src/runtime/host.ts";
+import { joinedMounts, needPlanned } from "../../src/runtime/joined-mounts.ts";
+import { runDetached } from "../../src/runtime/run.ts";
+import { parseDocument } from "../../src/spec/parse.ts";
+import { RuntimeConfig } from "../../src/spec/runtime/config.ts";
 import { type Bundle, CTR_BUN, freshID, makeBundle, runCommand } from "../support/bundle.ts";
 import type { Config } from "../support/config.ts";
 import { makePlaces, makeSource, sh, withUser } from "../support/mounts.ts";
@@ -172,5 +189,88 @@ describe("mounts in a mount namespace that is joined", () => {
     const { code, err } = runCommand(command);
     expect(code).toBe(1);
     expect(err).toContain("setting it in the mount namespace of PID 1 would change the host");
+  });
+});
+
+describe("the mount namespace that mounts are made in", () => {
+  const fileOf = (pid: number) => `/proc/${pid}/ns/mnt`;
+  const inodeOf = (pid: number) => statSync(fileOf(pid)).ino;
+  /** What the check says of an open namespace. */
+  const said = (path: string, inode: number | undefined, first: string, numbered = false) =>
+    withFd(open(path, O_RDONLY), (fd) => {
+      try {
+        needPlanned(fd, path, { inode, numbered }, first);
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return "fine";
+    });
+  const OTHER = "the path leads to another mount namespace than when the container was planned";
+
+  test("must be the one that was planned for, though its path leads elsewhere now", async () => {
+    const [one, other] = [hold(), hold()];
+    const path = join(bundle.path, "link");
+    symlinkSync(fileOf(one), path);
+    bundle.configure(["sleep", "100"], joiningFile(path));
+    const config = parseDocument(
+      RuntimeConfig,
+      JSON.parse(readFileSync(join(bundle.path, "config.json"), "utf8")),
+      "",
+    );
+    const before = readFileSync(`/proc/${other}/mountinfo`, "utf8");
+    const id = freshID();
+    const swap = () => {
+      unlinkSync(path);
+      symlinkSync(fileOf(other), path);
+    };
+    const [registry, host] = [builtinRegistry(), probeHost()];
+    const run = runDetached({
+      root: bundle.state,
+      id,
+      bundle: bundle.path,
+      config,
+      registry,
+      host,
+      onPlan: swap,
+    });
+    expect(await run.catch((error) => ({ field: error.field, message: error.message }))).toEqual({
+      field: "linux.namespaces[4]",
+      message: OTHER,
+    });
+    expect(bundle.ctr("state", id).code).toBe(1);
+    expect(readFileSync(`/proc/${other}/mountinfo`, "utf8")).toBe(before);
+  });
+
+  test("is refused where it is the host's after all, or was not looked at before", () => {
+    const pid = hold();
+    const first = fileOf(hold());
+    expect(said(fileOf(pid), inodeOf(pid), first)).toBe("fine");
+    expect(said(fileOf(pid), inodeOf(pid) + 1, first)).toBe(OTHER);
+    expect(said(fileOf(pid), undefined, first)).toBe(OTHER);
+    expect(said("/proc/self/ns/mnt", inodeOf(process.pid), first)).toBe(
+      "mounts in the mount namespace of ctr-bun would change the host",
+    );
+    expect(said(fileOf(pid), inodeOf(pid), fileOf(pid))).toBe(
+      "mounts in the mount namespace of PID 1 would change the host",
+    );
+  });
+
+  test("is refused where PID 1 cannot be looked at, unless the kernel numbers the first one", () => {
+    const pid = hold();
+    const hidden = "/proc/none/ns/mnt";
+    expect(said(fileOf(pid), inodeOf(pid), hidden)).toBe(
+      "whether the mount namespace is that of PID 1 cannot be seen, and mounts in it would change the host",
+    );
+    expect(said(fileOf(pid), inodeOf(pid), hidden, true)).toBe("fine");
+    withFd(open(fileOf(pid), O_RDONLY), (fd) => {
+      const ownerOn = (major: number, minor: number) =>
+        joinedMounts(fd, { kernelVersion: [major, minor] }, hidden).owner;
+      expect([ownerOn(6, 1), ownerOn(6, 17), ownerOn(6, 18), ownerOn(7, 0)]).toEqual([
+        "unknown",
+        "unknown",
+        "other",
+        "other",
+      ]);
+    });
   });
 });

@@ -1,6 +1,6 @@
 /** What may be mounted in a mount namespace that is joined, and in which it may not. */
 import { describe, expect, test } from "bun:test";
-import type { PlanInput } from "../../../src/plan/input.ts";
+import type { JoinedMounts, PlanInput } from "../../../src/plan/input.ts";
 import { makePlan } from "../../../src/plan/plan.ts";
 import type { RuntimeConfig } from "../../../src/spec/runtime/config.ts";
 import { type Change, errorOf, initSteps, planInput, smallConfig } from "./inputs.ts";
@@ -21,14 +21,22 @@ describe("in a mount namespace that is joined", () => {
   const pivots = (input: PlanInput) =>
     initSteps(makePlan(input)).some(({ rows }) => rows.some(({ call }) => call === "pivot_root"));
 
+  const seen = (owner: JoinedMounts["owner"]): JoinedMounts => ({ inode: 7, numbered: false, owner });
+  const opened = (input: PlanInput) =>
+    makePlan(input).steps.flatMap((step) =>
+      step.on === "host" && step.action.do === "open" && step.action.as === "namespace.mount"
+        ? [step.action.mountsIn]
+        : [],
+    );
+
   for (const [field, change] of Object.entries(mounted)) {
     test(`${field} is refused where it is the host's, and carried out elsewhere`, () => {
-      for (const mountNamespaceOf of ["ctr-bun", "PID 1"] as const) {
-        const input = planInput(joined(change), { facts: { mountNamespaceOf } });
+      for (const owner of ["ctr-bun", "PID 1"] as const) {
+        const input = planInput(joined(change), { facts: { joinedMounts: seen(owner) } });
         expect(errorOf(() => makePlan(input))).toMatchObject({
           code: "INVALID_CONFIG",
           field,
-          message: `setting it in the mount namespace of ${mountNamespaceOf} would change the host`,
+          message: `setting it in the mount namespace of ${owner} would change the host`,
         });
       }
       expect(pivots(planInput(joined(change)))).toBe(true);
@@ -46,8 +54,29 @@ describe("in a mount namespace that is joined", () => {
     expect(rows.filter(({ args }) => args.includes("/proc/self/timens_offsets")).length).toBe(1);
   });
 
+  test("mounts are refused where nobody can tell whose it is", () => {
+    const facts = { joinedMounts: seen("unknown") };
+    expect(
+      errorOf(() => makePlan(planInput(joined({ linux: { maskedPaths: ["/a"] } }), { facts }))),
+    ).toMatchObject({
+      code: "INVALID_CONFIG",
+      field: "linux.maskedPaths",
+      message: "whether the mount namespace that is joined is that of PID 1 cannot be seen",
+      hint: "looking at /proc/1/ns/mnt takes CAP_SYS_PTRACE, and a /proc that shows PID 1",
+    });
+    expect(pivots(planInput(joined({}), { facts }))).toBe(false);
+  });
+
+  test("mounts are bound to the namespace that was looked at, if any was", () => {
+    const config = joined({ linux: { maskedPaths: ["/a"] } });
+    const facts = { joinedMounts: seen("other") };
+    expect(opened(planInput(config, { facts }))).toEqual([{ inode: 7, numbered: false }]);
+    expect(opened(planInput(config))).toEqual([{ inode: undefined, numbered: false }]);
+    expect(opened(planInput(joined({}), { facts }))).toEqual([undefined]);
+  });
+
   test("a config that mounts nothing leaves the root of the others alone, in the host's too", () => {
     expect(pivots(planInput(joined({})))).toBe(false);
-    expect(pivots(planInput(joined({}), { facts: { mountNamespaceOf: "PID 1" } }))).toBe(false);
+    expect(pivots(planInput(joined({}), { facts: { joinedMounts: seen("PID 1") } }))).toBe(false);
   });
 });
