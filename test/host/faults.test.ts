@@ -259,7 +259,8 @@ test("a namespace's path that is a FIFO, or another file, is an error", () => {
 });
 
 test("a hook may write to stderr without end: the last of it is told, and what it leaves running is not waited for", () => {
-  const flood = "yes first | head -c 200000000 >&2; sleep 5 & echo last >&2; exit 3";
+  const sleeper = join(bundle.path, "sleeper");
+  const flood = `yes first | head -c 200000000 >&2; sleep 5 & echo $! >${sleeper}; echo last >&2; exit 3`;
   const began = performance.now();
   const { code, err } = bundle.run(["true"], (config) => {
     config.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", flood] }] };
@@ -269,4 +270,5 @@ test("a hook may write to stderr without end: the last of it is told, and what i
   expect(err).toContain("last (");
   expect(err.length).toBeLessThan(1000);
   expect(performance.now() - began).toBeLessThan(4500);
+  process.kill(Number(readFileSync(sleeper, "utf8")));
 });

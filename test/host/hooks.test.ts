@@ -147,12 +147,14 @@ describe("a hook that fails", () => {
   });
 
   test("that takes too long is killed, with all that holds its output", () => {
-    configure({ createRuntime: [shell("sleep 30; true", { timeout: 1 })] });
+    const sleeper = join(bundle.path, "sleeper");
+    configure({ createRuntime: [shell(`sleep 30 & echo $! >${sleeper}; wait`, { timeout: 1 })] });
     const start = performance.now();
     const { code, err } = bundle.ctr("create", "--bundle", bundle.path, freshID());
     expect(performance.now() - start).toBeLessThan(15_000);
     expect(code).toBe(1);
     expect(err).toContain("hooks.createRuntime[0]: the hook timed out after 1 s");
+    process.kill(Number(readFileSync(sleeper, "utf8")));
     expect(bundle.ctr("list", "-q").out).toBe("");
   });
 

@@ -39,7 +39,7 @@ echo "== session"; set -- $(cat /proc/$$/stat); [ $5 = $6 ] && [ $6 = $1 ] && ec
 echo "== masks"; for f in $MASKED; do stat -c '%n %F %a' $f; [ -d $f ] && ls $f | wc -l || head -c 100 $f | wc -c; done
 echo "== read-only"; for f in /proc/sys/kernel/hostname /proc/sysrq-trigger /sys/kernel/mm /x /dev/x; do [ -e $f ] && { [ -w $f ] && echo $f writable || echo $f not writable; }; touch $f && rm -f $f; done
 echo "== kernel"; for f in oom_score_adj personality timerslack_ns coredump_filter uid_map gid_map setgroups loginuid; do echo $f $(cat /proc/self/$f); done; for f in net/ipv4/ip_unprivileged_port_start kernel/shm_rmid_forced; do cat /proc/sys/$f; done
-echo "== descriptors"; ls -1 /proc/1/fd; for fd in 0 1 2; do readlink /proc/1/fd/$fd; done
+echo "== descriptors"; ls -1 /proc/$$/fd; for fd in 0 1 2; do readlink /proc/$$/fd/$fd; done
 echo "== network"; ip link | grep -o 'lo: <.*>'
 `;
 
