@@ -104,7 +104,8 @@ function processes(run: string, moment: Moment): void {
       /\/ctr-bun( \(deleted\))?$/.test(executable) ||
       (pids !== "" && pids !== ownPids) ||
       isMarked(pid, run);
-    if (!ours) continue;
+    // One that has ended (Z) is its parent's to wait for: where that is a test's too, the parent is told of.
+    if (!ours || / \(.*\) Z /s.test(read(`/proc/${pid}/stat`))) continue;
     const line = read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
     moment.process.set(`${pid} ${startTime(pid)}`, `process ${pid} (${line || name})`);
   }
