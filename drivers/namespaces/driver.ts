@@ -2,34 +2,14 @@
  * The eight namespaces (namespaces(7)). All are made by one clone flag or joined by one setns; what differs stands in
  * network.ts and uts.ts. Not here: the user namespace's maps and the order of things (plan/stage0.ts).
  */
+
 import type { NamespaceDriver, NamespacePart } from "../../src/driver.ts";
-import {
-  CLONE_NEWCGROUP,
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWNS,
-  CLONE_NEWPID,
-  CLONE_NEWTIME,
-  CLONE_NEWUSER,
-  CLONE_NEWUTS,
-  O_NONBLOCK,
-  O_RDONLY,
-} from "../../src/kernel/constants.ts";
+import { O_NONBLOCK, O_RDONLY } from "../../src/kernel/constants.ts";
+import { NAMESPACES } from "../../src/kernel/namespaces.ts";
 import type { InitStep } from "../../src/plan/step.ts";
 import type { NamespaceType } from "../../src/spec/runtime/config.ts";
 import { loopbackStep } from "./network.ts";
 import { namesSteps } from "./uts.ts";
-
-const FLAGS: Readonly<Record<NamespaceType, number>> = {
-  mount: CLONE_NEWNS,
-  pid: CLONE_NEWPID,
-  network: CLONE_NEWNET,
-  uts: CLONE_NEWUTS,
-  ipc: CLONE_NEWIPC,
-  user: CLONE_NEWUSER,
-  cgroup: CLONE_NEWCGROUP,
-  time: CLONE_NEWTIME,
-};
 
 /** All types, in the order in which they are joined: the user namespace decides about the others, mount comes last. */
 export const NAMESPACE_TYPES = ["user", "pid", "network", "uts", "ipc", "cgroup", "time", "mount"] as const;
@@ -48,7 +28,7 @@ function joinSteps(type: NamespaceType, path: string, field: string): Pick<Names
           as: `namespace.${type}`,
           path,
           flags: O_RDONLY | O_NONBLOCK,
-          namespace: FLAGS[type],
+          namespace: NAMESPACES[type].flag,
         },
         hints: { ENOENT: `linux.namespaces names a ${type} namespace that does not exist (any more)` },
       },
@@ -59,7 +39,7 @@ function joinSteps(type: NamespaceType, path: string, field: string): Pick<Names
         field,
         about,
         path,
-        rows: [{ call: "setns", args: [{ fd: `namespace.${type}` }, FLAGS[type]] }],
+        rows: [{ call: "setns", args: [{ fd: `namespace.${type}` }, NAMESPACES[type].flag] }],
         hints: {
           EINVAL: "it is the user namespace that ctr-bun is in already",
           EPERM: "joining it takes CAP_SYS_ADMIN in the user namespace that owns it",
@@ -82,7 +62,7 @@ export function namespaceDriver(type: NamespaceType): NamespaceDriver {
       if (type === "network" && isNew) child.push(loopbackStep(context.field));
       if (type === "uts") child.push(...namesSteps(context));
       return {
-        cloneFlag: isNew ? FLAGS[type] : 0,
+        cloneFlag: isNew ? NAMESPACES[type].flag : 0,
         child,
         ...(isNew ? { before: [], join: [] } : joinSteps(type, path, context.field)),
       };

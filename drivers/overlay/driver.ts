@@ -14,12 +14,11 @@ import type {
 } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
 import { tryChmod, tryChown, trySetTimes } from "../../src/kernel/attributes.ts";
-import { check } from "../../src/kernel/check.ts";
+import { callError, check } from "../../src/kernel/check.ts";
 import { O_DIRECTORY, O_RDONLY, OVERLAYFS_SUPER_MAGIC } from "../../src/kernel/constants.ts";
 import { byteString, removeTreeAt, statAt } from "../../src/kernel/directory.ts";
 import { close, open, readTextIfAny, tryMkdir, withFd } from "../../src/kernel/file.ts";
-import { cString, viewOf } from "../../src/kernel/memory.ts";
-import { sys } from "../../src/kernel/raw.ts";
+import { tryFileSystemOf } from "../../src/kernel/file-system.ts";
 import { trySetXattr, xattrsAt } from "../../src/kernel/xattr.ts";
 import { mountsOf } from "./mounts.ts";
 import { openRecords, type Records, type SnapshotRecord } from "./records.ts";
@@ -223,9 +222,9 @@ function isUntouchedRoot(path: string): boolean {
 
 /** overlayfs cannot have its upper directory on overlayfs. */
 function refuseOverlay(root: string): void {
-  const buffer = new Uint8Array(128);
-  check(sys("statfs", cString(root), buffer), { syscall: "statfs", path: root });
-  if (viewOf(buffer).getUint32(0, true) !== OVERLAYFS_SUPER_MAGIC) return;
+  const found = tryFileSystemOf(root);
+  if (typeof found === "number") throw callError(-found, { syscall: "statfs", path: root });
+  if (found.type !== OVERLAYFS_SUPER_MAGIC) return;
   throw fail({
     code: "UNSUPPORTED",
     message: "the store is on an overlay file system, and an overlay cannot be made on top of one",

@@ -20,7 +20,8 @@ import {
 } from "./constants.ts";
 import { ERRNO } from "./errno.ts";
 import { close, open, tryOpen, writeAll } from "./file.ts";
-import { cString, viewOf } from "./memory.ts";
+import { tryFileSystemOf } from "./file-system.ts";
+import { cString } from "./memory.ts";
 import { sys } from "./raw.ts";
 
 /**
@@ -42,8 +43,7 @@ export function executableMemfd(name: string, bytes: Uint8Array): number {
 
 /** Where a file may be made for a moment. */
 const FOLDERS = ["/run", "/dev/shm", "/tmp", "/var/tmp"] as const;
-/** f_flags in struct statfs, and its bit for mounts without execution (statfs(2)). */
-const F_FLAGS = 80;
+/** The flag of mounts without execution (statfs(2)). */
 const ST_NOEXEC = 8;
 
 /**
@@ -51,10 +51,9 @@ const ST_NOEXEC = 8;
  * open for writing. It is one container's own: whoever got at it would change nothing of another's, or of ctr-bun.
  */
 function executableFile(bytes: Uint8Array): number {
-  const status = new Uint8Array(120);
   for (const folder of FOLDERS) {
-    if (sys("statfs", cString(folder), status) < 0) continue;
-    if ((viewOf(status).getUint32(F_FLAGS, true) & ST_NOEXEC) !== 0) continue;
+    const found = tryFileSystemOf(folder);
+    if (typeof found === "number" || (found.flags & ST_NOEXEC) !== 0) continue;
     const writable = tryOpen(folder, O_TMPFILE | O_EXCL | O_WRONLY, 0o500);
     if (writable < 0) continue;
     try {

@@ -1,4 +1,7 @@
-/** Mounts that ctr-bun itself makes on the host: the engine's root file systems. The container's are init rows. */
+/**
+ * Mounts that ctr-bun itself makes on the host: the engine's root file systems, and paths of mounts as procfs tells them.
+ * The container's are init rows.
+ */
 import { check } from "./check.ts";
 import {
   MNT_DETACH,
@@ -55,4 +58,12 @@ export function unmount(target: string): void {
   const result = sys("umount2", cString(target), MNT_DETACH | UMOUNT_NOFOLLOW);
   if (result === -ERRNO.EINVAL || result === -ERRNO.ENOENT) return;
   check(result, { syscall: "umount2", path: target });
+}
+
+/** A path as mountinfo writes it, with blanks and their like in octal (proc_pid_mountinfo(5)), as it is. */
+export function mountPath(written: string): string {
+  if (!written.includes("\\")) return written;
+  return written.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
 }

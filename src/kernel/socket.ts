@@ -57,21 +57,20 @@ export function listenUnix(path: string, backlog = 1): number {
 
 /** A SOCK_DGRAM socket at `path`. */
 export function bindDatagram(path: string): number {
-  const address = unixAddress(path);
-  const fd = check(sys("socket", AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), { syscall: "socket" });
-  const bound = sys("bind", fd, address, address.byteLength);
-  if (bound < 0) sys("close", fd);
-  check(bound, { syscall: "bind", path });
-  return fd;
+  return datagramSocket("bind", path);
 }
 
 /** A SOCK_DGRAM socket that sends to `path`, abstract with a leading `@`. */
 export function connectDatagram(path: string): number {
+  return datagramSocket("connect", path);
+}
+
+function datagramSocket(syscall: "bind" | "connect", path: string): number {
   const address = unixAddress(path);
   const fd = check(sys("socket", AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), { syscall: "socket" });
-  const connected = sys("connect", fd, address, address.byteLength);
-  if (connected < 0) sys("close", fd);
-  check(connected, { syscall: "connect", path });
+  const result = sys(syscall, fd, address, address.byteLength);
+  if (result < 0) sys("close", fd);
+  check(result, { syscall, path });
   return fd;
 }
 

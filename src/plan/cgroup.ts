@@ -6,7 +6,7 @@ import type { CgroupPart } from "../driver.ts";
 import { fail } from "../error.ts";
 import type { LinuxResources } from "../spec/runtime/config.ts";
 import { meansNoProcess } from "../spec/version.ts";
-import { isSet, type PlanInput } from "./input.ts";
+import { isSet, listsNamespace, type PlanInput } from "./input.ts";
 
 const NO_CGROUP: CgroupPart = {
   paths: {},
@@ -42,8 +42,8 @@ export function cgroupPart({ config, host, registry, options }: PlanInput): Cgro
       id: options.id,
       cgroupsPath: config.linux?.cgroupsPath,
       resources: unruled ? { ...resources, devices: [{ allow: true, access: "rwm" }] } : resources,
-      ownNamespace: (config.linux?.namespaces ?? []).some(({ type }) => type === "cgroup"),
-      userNamespace: (config.linux?.namespaces ?? []).some(({ type }) => type === "user"),
+      ownNamespace: listsNamespace(config, "cgroup"),
+      userNamespace: listsNamespace(config, "user"),
     },
     host,
   );

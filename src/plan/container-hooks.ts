@@ -17,7 +17,7 @@ import {
 import { DESCRIPTOR, REPORT, REPORT_SIZE, reportBytes } from "../machine/report.ts";
 import { OCI_VERSION } from "../spec/oci-version.ts";
 import type { Hook } from "../spec/runtime/hooks.ts";
-import { RLIMIT_TYPES } from "../spec/runtime/process.ts";
+import { nofileRow } from "./identity.ts";
 import type { PlanInput } from "./input.ts";
 import { ROOT } from "./paths.ts";
 import { descriptorBuffers, jump, ORPHANED, row, slot } from "./rows.ts";
@@ -175,17 +175,7 @@ function childStep(
   const args = hook.args === undefined || hook.args.length === 0 ? [hook.path] : hook.args;
   // As in runc: in the root before it is entered, then where the program begins.
   const stand = kind === "createContainer" ? [row("fchdir", [slot(ROOT)])] : [];
-  const limit =
-    kind === "createContainer" && nofile !== undefined
-      ? [
-          row("prlimit64", [
-            0,
-            RLIMIT_TYPES.indexOf("RLIMIT_NOFILE"),
-            { words: [nofile.soft, nofile.hard] },
-            0,
-          ]),
-        ]
-      : [];
+  const limit = kind === "createContainer" && nofile !== undefined ? [nofileRow(nofile)] : [];
   return {
     on: "init",
     field: `hooks.${kind}[${index}].path`,

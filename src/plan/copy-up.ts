@@ -3,7 +3,7 @@
  * both and waits: copying is nothing for rows. Pure. Not here: the copy (runtime/copy-up.ts).
  */
 import { F_DUPFD_CLOEXEC } from "../kernel/constants.ts";
-import type { PlanInput } from "./input.ts";
+import { listsNamespace, type PlanInput } from "./input.ts";
 import { mountSlot } from "./mount-rows.ts";
 import { descriptorBuffers, descriptorPlace, row, sendDescriptor, slot, syncRows } from "./rows.ts";
 import type { HostStep, InitStep, Step } from "./step.ts";
@@ -26,7 +26,7 @@ export function copyUpSteps({ config }: PlanInput, destination: string, index: n
     rows: [...send("tmpfs", mountSlot(index)), ...send("covered", "destination"), ...syncRows(point)],
     buffers: { ...descriptorBuffers("tmpfs", key), ...descriptorBuffers("covered", key) },
   };
-  const user = (config.linux?.namespaces ?? []).some(({ type }) => type === "user");
+  const user = listsNamespace(config, "user");
   const copy: HostStep = {
     on: "host",
     field,

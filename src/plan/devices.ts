@@ -16,9 +16,9 @@ import {
   S_IFREG,
   STATX_BASIC_STATS,
 } from "../kernel/constants.ts";
-import type { LinuxDevice, Mount } from "../spec/runtime/config.ts";
-import type { PlanInput } from "./input.ts";
-import { parseMountOptions } from "./mount-options.ts";
+import type { LinuxDevice } from "../spec/runtime/config.ts";
+import { listsNamespace, type PlanInput } from "./input.ts";
+import { optionsOf } from "./mount-options.ts";
 import { mountSlot, moveRow } from "./mount-rows.ts";
 import { baseOf, openRow, parentOf, ROOT, reachRows } from "./paths.ts";
 import { jump, row, slot } from "./rows.ts";
@@ -79,7 +79,6 @@ function refuseNumbers({ type, major = 0, minor = 0 }: LinuxDevice, field: strin
 /** The steps that fill /dev. */
 export function deviceSteps(input: PlanInput): InitStep[] {
   const mounts = input.config.mounts ?? [];
-  const optionsOf = ({ type, options = [] }: Mount) => parseMountOptions(type, options);
   const lastAt = (destination: string) =>
     mounts.findLastIndex(
       (mount, index) => input.facts.mounts[index]?.destination === destination && !optionsOf(mount).remount,
@@ -89,9 +88,7 @@ export function deviceSteps(input: PlanInput): InitStep[] {
   const at = last > lastAt("/") ? last : -1;
   const mount = mounts[at];
   if (mount !== undefined && optionsOf(mount).bind) return [];
-  const user =
-    input.host.userNamespace === true ||
-    (input.config.linux?.namespaces ?? []).some(({ type }) => type === "user");
+  const user = input.host.userNamespace === true || listsNamespace(input.config, "user");
   const dev: Arg = mount === undefined ? slot(DEV) : slot(mountSlot(at));
   const steps: InitStep[] = [];
   if (mount === undefined) {

@@ -25,7 +25,7 @@ import { labelSteps, openProcSteps, refuseLabels } from "./labels.ts";
 import { memoryPolicySteps } from "./memory-policy.ts";
 import { ROOT } from "./paths.ts";
 import { personalitySteps } from "./personality.ts";
-import { executingStep, lastStep } from "./program.ts";
+import { CALLERS_UMASK, executingStep, lastStep } from "./program.ts";
 import { joinResctrlSteps } from "./resctrl.ts";
 import { row, slot, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
@@ -55,8 +55,6 @@ export interface ExecInput {
   /** Path to the root of the container's init (/proc/PID/root), where it is not that of its mount namespace. */
   readonly root: string | undefined;
 }
-
-const CALLERS_UMASK = "callers umask";
 
 const JOIN_HINTS = {
   ESRCH: "the container has ended meanwhile",

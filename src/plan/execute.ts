@@ -114,7 +114,7 @@ export function lookupStep(process: Process): InitStep {
 }
 
 /** Of variables that are given twice, the last one counts (as in runc): getenv(3) would find the first. */
-function environment(entries: readonly string[]): string[] {
+export function lastValues(entries: readonly string[]): string[] {
   const byName = new Map<string, string>();
   for (const entry of entries) byName.set(entry.split("=", 1)[0] ?? "", entry);
   return [...byName.values()];
@@ -129,7 +129,7 @@ export function executeStep(process: Process, looks: boolean): InitStep {
   const files = candidates(process);
   const isSearch = isSearched(process);
   const argv = { words: [...process.args, 0] };
-  const envp = { words: [...environment(process.env ?? []), 0] };
+  const envp = { words: [...lastValues(process.env ?? []), 0] };
   const missing = (index: number) => (looks ? `execute.gone ${index}` : `execute ${index}`);
   const rows = files.flatMap((file, index): Row[] => {
     const label = `execute ${index}`;

@@ -6,12 +6,10 @@
 import { syncNumbers } from "../machine/report.ts";
 import type { RuntimeConfig } from "../spec/runtime/config.ts";
 import { containerHookSteps, HOOK_PID } from "./container-hooks.ts";
-import type { PlanInput } from "./input.ts";
-import { DEFAULT_UMASK } from "./program.ts";
+import { makesNamespace, type PlanInput } from "./input.ts";
+import { CALLERS_UMASK, DEFAULT_UMASK } from "./program.ts";
 import { ORPHANED, report, row, syncStep } from "./rows.ts";
 import type { InitStep, Step } from "./step.ts";
-
-const CALLERS_UMASK = "callers umask";
 
 /** The slot for the caller's umask: hooks that run before the program's own is set have it, as in runc. */
 export function callersUmask({ hooks }: Pick<RuntimeConfig, "hooks">): string | undefined {
@@ -20,7 +18,7 @@ export function callersUmask({ hooks }: Pick<RuntimeConfig, "hooks">): string | 
 
 /** Whether the container's process is the first of a pid namespace: its own number is then known to be 1. */
 function isFirst({ config }: PlanInput): boolean {
-  return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && path === undefined);
+  return makesNamespace(config, "pid");
 }
 
 /** Waits for ctr-bun, whose word is the pid as the container sees it. */

@@ -15,7 +15,7 @@ import { RLIMIT_TYPES } from "../spec/runtime/process.ts";
 import { boundingSteps, capabilitySteps, type Grantable, grantedSets } from "./capabilities.ts";
 import type { PlanFacts } from "./input.ts";
 import { row, slot } from "./rows.ts";
-import type { BytesArg, HostStep, InitStep, Step } from "./step.ts";
+import type { BytesArg, HostStep, InitStep, Row, Step } from "./step.ts";
 
 /**
  * A resource limit, set by the process itself; in a user namespace by ctr-bun, from outside. `soft`: another one for the
@@ -39,6 +39,11 @@ export function limitStep(limit: Rlimit, index: number, userNamespace: boolean, 
     return { on: "host", ...parts, action };
   }
   return { on: "init", ...parts, rows: [row("prlimit64", [0, resource, { words: [soft, hard] }, 0])] };
+}
+
+/** Gives a process the limit of descriptors that ctr-bun's caller has. */
+export function nofileRow({ soft, hard }: NonNullable<PlanFacts["nofile"]>): Row {
+  return row("prlimit64", [0, RLIMIT_TYPES.indexOf("RLIMIT_NOFILE"), { words: [soft, hard] }, 0]);
 }
 
 /** Limits by when they are set. */
@@ -76,14 +81,7 @@ export function limitSteps(
       field: "process.rlimits",
       // JavaScript engines raise the soft limit of their own process.
       about: "give back the caller's limit of descriptors",
-      rows: [
-        row("prlimit64", [
-          0,
-          RLIMIT_TYPES.indexOf("RLIMIT_NOFILE"),
-          { words: [nofile.soft, nofile.hard] },
-          0,
-        ]),
-      ],
+      rows: [nofileRow(nofile)],
     });
   }
   const add = (step: Step, to: InitStep[]) => {

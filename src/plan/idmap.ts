@@ -11,7 +11,7 @@ import {
   O_RDONLY,
 } from "../kernel/constants.ts";
 import type { Mount } from "../spec/runtime/config.ts";
-import type { PlanInput } from "./input.ts";
+import { listsNamespace, type PlanInput } from "./input.ts";
 import type { MountOptions } from "./mount-options.ts";
 import { mountSlot } from "./mount-rows.ts";
 import { ORPHANED, report, row, slot } from "./rows.ts";
@@ -34,7 +34,7 @@ export function refuseIdMap(input: PlanInput, mount: Mount, options: MountOption
       hint: "add bind or rbind to its options, or leave the mapping out",
     });
   }
-  const user = (input.config.linux?.namespaces ?? []).some(({ type }) => type === "user");
+  const user = listsNamespace(input.config, "user");
   if ((mount.uidMappings ?? []).length > 0 || user) return;
   throw fail({
     code: "INVALID_CONFIG",

@@ -100,8 +100,17 @@ export function hasNamespace(
   { config, facts }: Pick<PlanInput, "config" | "facts">,
   wanted: NamespaceType,
 ): boolean {
-  const listed = (config.linux?.namespaces ?? []).some(({ type }) => type === wanted);
-  return listed && !facts.hostsOwn.includes(wanted);
+  return listsNamespace(config, wanted) && !facts.hostsOwn.includes(wanted);
+}
+
+/** Whether the config lists a namespace of this type, new or joined. */
+export function listsNamespace({ linux }: Pick<RuntimeConfig, "linux">, wanted: NamespaceType): boolean {
+  return (linux?.namespaces ?? []).some(({ type }) => type === wanted);
+}
+
+/** Whether the container gets a new namespace of this type. */
+export function makesNamespace({ linux }: Pick<RuntimeConfig, "linux">, wanted: NamespaceType): boolean {
+  return (linux?.namespaces ?? []).some(({ type, path }) => type === wanted && path === undefined);
 }
 
 /** Whether a property says anything: an empty list or text does not. */

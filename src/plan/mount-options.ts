@@ -17,6 +17,7 @@ import {
   MS_SLAVE,
   MS_UNBINDABLE,
 } from "../kernel/constants.ts";
+import type { Mount } from "../spec/runtime/config.ts";
 
 /** Attributes to set and to clear (mount_setattr(2)). */
 export interface Attributes {
@@ -85,6 +86,18 @@ const NEGATIVE = new Set(["async", "nolazytime", "nomand"]);
 function apply(attributes: Attributes, [set, clear]: Change): void {
   attributes.set = (attributes.set & ~clear) | set;
   attributes.clear = (attributes.clear & ~set) | clear;
+}
+
+const known = new WeakMap<Mount, MountOptions>();
+
+/** The options of a mount, which many ask for: sorted once. */
+export function optionsOf(mount: Mount): MountOptions {
+  let options = known.get(mount);
+  if (options === undefined) {
+    options = parseMountOptions(mount.type, mount.options ?? []);
+    known.set(mount, options);
+  }
+  return options;
 }
 
 /** Sorts the options of a mount; later ones win over earlier ones. */

@@ -11,7 +11,7 @@ import { copyUpSteps } from "./copy-up.ts";
 import { refuseIdMap } from "./idmap.ts";
 import type { MountFact, PlanInput } from "./input.ts";
 import { contextOption, isQuoted, joinOptions, labelRootRows } from "./labels.ts";
-import { changesAnything, type MountOptions, parseMountOptions } from "./mount-options.ts";
+import { changesAnything, type MountOptions, optionsOf } from "./mount-options.ts";
 import { attributeRow, mountSlot, moveRow, newMountRows, remountRows } from "./mount-rows.ts";
 import { openRow, ROOT, reachRows } from "./paths.ts";
 import { row, slot } from "./rows.ts";
@@ -37,7 +37,7 @@ export function mountSteps(
   return mounts.flatMap((mount, index) => {
     const fact = input.facts.mounts[index];
     if (fact === undefined) throw fail({ code: "INTERNAL", message: `mounts[${index}] was not looked up` });
-    const options = parseMountOptions(mount.type, mount.options ?? []);
+    const options = optionsOf(mount);
     refuse(mount, fact, options, `mounts[${index}]`);
     refuseIdMap(input, mount, options, `mounts[${index}]`);
     const ignores = ignoresData(input, mount, options);
@@ -162,7 +162,7 @@ function isLateReadonly({ type }: Mount, { attributes, bind, remount }: MountOpt
 /** Makes each tmpfs read-only that is to be, once everything stands. */
 export function lateReadonlySteps({ config, facts }: PlanInput): InitStep[] {
   return (config.mounts ?? []).flatMap((mount, index) => {
-    if (!isLateReadonly(mount, parseMountOptions(mount.type, mount.options ?? []))) return [];
+    if (!isLateReadonly(mount, optionsOf(mount))) return [];
     const destination = facts.mounts[index]?.destination ?? mount.destination;
     const rows = [attributeRow(mountSlot(index), { set: MOUNT_ATTR_RDONLY, clear: 0 }, false)];
     return [

@@ -39,6 +39,9 @@ export function waitForStartStep(): InitStep {
   };
 }
 
+/** The slot in which the first step keeps the umask of ctr-bun's caller, where somebody wants it back. */
+export const CALLERS_UMASK = "callers umask";
+
 /** The umask of a container's program whose config has none, as of runc and crun. */
 export const DEFAULT_UMASK = 0o022;
 

@@ -56,6 +56,10 @@ export function refuse(input: PlanInput, process: Process): void {
   refuseMounts(input);
 }
 
+/** What it takes to tell whose a mount namespace is. */
+export const UNKNOWN_OWNER_HINT =
+  "looking at /proc/1/ns/mnt takes CAP_SYS_PTRACE, and a /proc that shows PID 1";
+
 /** Where nothing may be mounted: it would be seen by the host. */
 function refuseMounts({ config, facts }: PlanInput): void {
   const mount = (config.linux?.namespaces ?? []).find(({ type }) => type === "mount");
@@ -69,7 +73,7 @@ function refuseMounts({ config, facts }: PlanInput): void {
       code: "INVALID_CONFIG",
       field: first[0],
       message: "whether the mount namespace that is joined is that of PID 1 cannot be seen",
-      hint: "looking at /proc/1/ns/mnt takes CAP_SYS_PTRACE, and a /proc that shows PID 1",
+      hint: UNKNOWN_OWNER_HINT,
     });
   }
   const hint = "leave it out, or leave the namespace's path out for a new one";

@@ -24,8 +24,8 @@ import {
 } from "../kernel/constants.ts";
 import type { Mount } from "../spec/runtime/config.ts";
 import { idMapHints, idMapRow, idMapSteps, isIdMapped } from "./idmap.ts";
-import type { MountFact, PlanInput } from "./input.ts";
-import { type MountOptions, parseMountOptions } from "./mount-options.ts";
+import { listsNamespace, type MountFact, type PlanInput } from "./input.ts";
+import { type MountOptions, optionsOf } from "./mount-options.ts";
 import { mountSlot } from "./mount-rows.ts";
 import {
   CONTROL_SIZE,
@@ -53,7 +53,7 @@ export function takerOf(
   { mount, options, index }: Omit<Source, "fact">,
 ): "init" | "early" | "helper" {
   if (isIdMapped(mount, options)) return "helper";
-  const user = (config.linux?.namespaces ?? []).some(({ type }) => type === "user");
+  const user = listsNamespace(config, "user");
   if (user) return facts.mounts[index]?.closed === true ? "helper" : "init";
   // Nothing of the config's own mounts is the host's.
   if (facts.mounts[index]?.covered === true) return "init";
@@ -75,7 +75,7 @@ export const TAKE_HINTS: Readonly<Record<string, string>> = {
 
 function sources(input: PlanInput, taker: "early" | "helper"): Source[] {
   return (input.config.mounts ?? []).flatMap((mount, index) => {
-    const options = parseMountOptions(mount.type, mount.options ?? []);
+    const options = optionsOf(mount);
     const fact = input.facts.mounts[index];
     if (!options.bind || options.remount || fact === undefined) return [];
     return takerOf(input, { mount, options, index }) === taker ? [{ mount, fact, options, index }] : [];

@@ -14,7 +14,7 @@ import {
 } from "../kernel/constants.ts";
 import type { NamespaceType } from "../spec/runtime/config.ts";
 import { hasNamespace, type PlanInput } from "./input.ts";
-import { parseMountOptions } from "./mount-options.ts";
+import { optionsOf } from "./mount-options.ts";
 import { mountSlot } from "./mount-rows.ts";
 import { row, slot, struct } from "./rows.ts";
 import type { InitStep } from "./step.ts";
@@ -60,9 +60,9 @@ function checkNamespace(input: PlanInput, name: string, path: string, field: str
 
 /** Index of the procfs at /proc among the mounts, -1 for none: a bind mount there could hold anything. */
 function procMount({ config, facts }: PlanInput): number {
-  return (config.mounts ?? []).findLastIndex(({ type, options = [] }, index) => {
-    const { bind, remount } = parseMountOptions(type, options);
-    return type === "proc" && !bind && !remount && facts.mounts[index]?.destination === "/proc";
+  return (config.mounts ?? []).findLastIndex((mount, index) => {
+    const { bind, remount } = optionsOf(mount);
+    return mount.type === "proc" && !bind && !remount && facts.mounts[index]?.destination === "/proc";
   });
 }
 

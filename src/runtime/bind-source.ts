@@ -1,10 +1,8 @@
 /** What a plan needs to know of a bind mount's source. Nothing is changed. Not here: destinations (facts.ts). */
 import { fail } from "../error.ts";
-import { O_DIRECTORY, O_NOFOLLOW, O_PATH, PROC_SUPER_MAGIC, S_IFDIR } from "../kernel/constants.ts";
+import { O_DIRECTORY, O_NOFOLLOW, O_PATH, S_IFDIR } from "../kernel/constants.ts";
 import { statAt, tryOpenAt } from "../kernel/directory.ts";
 import { close, readlink, statusOf, tryOpen, withFd } from "../kernel/file.ts";
-import { cString, viewOf } from "../kernel/memory.ts";
-import { sys } from "../kernel/raw.ts";
 import { xattrIn } from "../kernel/xattr.ts";
 import type { Mount } from "../spec/runtime/config.ts";
 import { NOWHERE, type View } from "./view.ts";
@@ -95,13 +93,6 @@ export function lookAtSource(mount: Mount, field: string, around: Surroundings, 
     });
   }
   return { source, file: status.type !== S_IFDIR, covered, seen };
-}
-
-/** Whether a path lies in a procfs: f_type is the first word of struct statfs (statfs(2)). */
-export function isProcfs(path: string): boolean {
-  const status = new Uint8Array(120);
-  if (sys("statfs", cString(path), status) < 0) return false;
-  return viewOf(status).getUint32(0, true) === PROC_SUPER_MAGIC;
 }
 
 /**

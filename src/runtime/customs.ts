@@ -6,7 +6,7 @@
 import { O_DIRECTORY, O_PATH, O_RDONLY } from "../kernel/constants.ts";
 import { close, listDirectory, statusOf, tryOpen, tryOpenInRoot } from "../kernel/file.ts";
 import type { MountFact, PlanFacts } from "../plan/input.ts";
-import { parseMountOptions } from "../plan/mount-options.ts";
+import { optionsOf } from "../plan/mount-options.ts";
 import type { Mount, Process, RuntimeConfig } from "../spec/runtime/config.ts";
 import { homeOf, type PasswdPlace, readPasswd } from "./root-file.ts";
 import type { View } from "./view.ts";
@@ -35,14 +35,14 @@ function passwdOf({ mounts = [] }: RuntimeConfig, facts: PlanFacts, view: View):
   );
   const [fact, mount] = [facts.mounts[last], mounts[last]];
   if (fact === undefined || mount === undefined) return passwdIn(view.see(facts.rootfs));
-  if (!parseMountOptions(mount.type, mount.options ?? []).bind) return undefined;
+  if (!optionsOf(mount).bind) return undefined;
   const inside = PASSWD.slice(fact.destination === "/" ? 0 : fact.destination.length);
   const root = view.see(fact.source);
   return inside === "" ? { root } : { root, path: inside };
 }
 
 function isRemount(mount: Mount | undefined): boolean {
-  return mount !== undefined && parseMountOptions(mount.type, mount.options ?? []).remount;
+  return mount !== undefined && optionsOf(mount).remount;
 }
 
 /** Whether a mount is a file system of its own in memory, made new. */

@@ -9,7 +9,9 @@ import { close } from "../kernel/file.ts";
 import { poll } from "../kernel/poll.ts";
 import { tryPidfd } from "../kernel/process.ts";
 import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
-import { noCgroup } from "./status.ts";
+import { cgroupDriverOf } from "./status.ts";
+
+const UNCOUNTED = "nothing is counted";
 
 export type ContainerEvent =
   | { readonly type: "stats"; readonly id: string; readonly data: CgroupStats }
@@ -18,7 +20,7 @@ export type ContainerEvent =
 /** The counters of a container that is created, running or paused, now. */
 export function containerStats(root: string, id: string, registry: DriverRegistry): ContainerEvent {
   const record = needUsing(root, id);
-  return stats(record, driverOf(record, registry));
+  return stats(record, cgroupDriverOf(record, registry, UNCOUNTED));
 }
 
 export interface EventsRequest {
@@ -36,7 +38,7 @@ export interface EventsRequest {
 export function watchContainer(request: EventsRequest): void {
   const { root, id, registry, interval, listener, onEvent } = request;
   const record = needUsing(root, id);
-  const driver = driverOf(record, registry);
+  const driver = cgroupDriverOf(record, registry, UNCOUNTED);
   // Held first and looked at then: whatever has its number later is not waited for.
   const init = tryPidfd(record.pid);
   let oom: OomWatch | undefined;
@@ -89,9 +91,4 @@ function notRunning(id: string): Error {
     message: `container with id ${id} is not running`,
     hint: "it has stopped",
   });
-}
-
-function driverOf({ id, cgroupDriver }: ContainerRecord, registry: DriverRegistry): CgroupDriver {
-  if (cgroupDriver !== undefined) return registry.get("cgroup", cgroupDriver);
-  throw noCgroup(id, "nothing is counted");
 }

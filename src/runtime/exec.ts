@@ -1,21 +1,13 @@
 /** OCI exec: a further program in a running container. */
 import type { CgroupJoin, DriverRegistry, Host } from "../driver.ts";
 import { fail } from "../error.ts";
-import {
-  CLONE_NEWCGROUP,
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWNS,
-  CLONE_NEWPID,
-  CLONE_NEWTIME,
-  CLONE_NEWUSER,
-  CLONE_NEWUTS,
-} from "../kernel/constants.ts";
 import { close, readlink } from "../kernel/file.ts";
+import { NAMESPACES } from "../kernel/namespaces.ts";
 import { tryPidfd } from "../kernel/process.ts";
 import { catchSignals } from "../kernel/signal.ts";
 import { readAnnotations } from "../plan/annotations.ts";
 import { makeExecPlan } from "../plan/exec.ts";
+import { makesNamespace } from "../plan/input.ts";
 import type { Plan } from "../plan/step.ts";
 import type { Process } from "../spec/runtime/config.ts";
 import { applyPlan } from "./apply.ts";
@@ -55,21 +47,10 @@ export interface ExecRequest {
   onPlan?(plan: Plan): void;
 }
 
-const NAMESPACES: readonly (readonly [file: string, flag: number])[] = [
-  ["user", CLONE_NEWUSER],
-  ["mnt", CLONE_NEWNS],
-  ["pid", CLONE_NEWPID],
-  ["net", CLONE_NEWNET],
-  ["uts", CLONE_NEWUTS],
-  ["ipc", CLONE_NEWIPC],
-  ["cgroup", CLONE_NEWCGROUP],
-  ["time", CLONE_NEWTIME],
-];
-
 /** Namespaces of a process that are not ours: setns(2) into one's own user namespace is EINVAL. */
 function foreignNamespaces(pid: number): number {
   let flags = 0;
-  for (const [file, flag] of NAMESPACES) {
+  for (const { file, flag } of Object.values(NAMESPACES)) {
     const theirs = readlink(`/proc/${pid}/ns/${file}`);
     if (theirs !== undefined && theirs !== readlink(`/proc/self/ns/${file}`)) flags |= flag;
   }
@@ -78,7 +59,7 @@ function foreignNamespaces(pid: number): number {
 
 /** Whether the container's root is that of a mount namespace of its own: else it was entered by chroot. */
 function ownRoot({ config }: ContainerRecord): boolean {
-  return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "mount" && path === undefined);
+  return makesNamespace(config, "mount");
 }
 
 function needRunning(request: ExecRequest, record: ContainerRecord, pidfd: number): ContainerRecord {

@@ -4,24 +4,27 @@
  */
 import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
-import { NS_GET_USERNS, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY } from "../kernel/constants.ts";
+import {
+  NS_GET_USERNS,
+  O_DIRECTORY,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  PROC_SUPER_MAGIC,
+} from "../kernel/constants.ts";
 import { ERRNO } from "../kernel/errno.ts";
 import { close, statusOf, tryOpen, withFd } from "../kernel/file.ts";
+import { liesIn } from "../kernel/file-system.ts";
 import { cString, textOf } from "../kernel/memory.ts";
+import { mountPath } from "../kernel/mount.ts";
+import { NAMESPACES } from "../kernel/namespaces.ts";
 import { getLimit } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
 import { isIdMapped } from "../plan/idmap.ts";
-import type { MountFact, PlanFacts } from "../plan/input.ts";
-import { parseMountOptions } from "../plan/mount-options.ts";
-import type { NamespaceType, RuntimeConfig } from "../spec/runtime/config.ts";
-import {
-  fileSystemOf,
-  isClosed,
-  isProcfs,
-  type Layer,
-  lookAtSource,
-  type Surroundings,
-} from "./bind-source.ts";
+import { listsNamespace, type MountFact, type PlanFacts } from "../plan/input.ts";
+import { optionsOf } from "../plan/mount-options.ts";
+import type { RuntimeConfig } from "../spec/runtime/config.ts";
+import { fileSystemOf, isClosed, type Layer, lookAtSource, type Surroundings } from "./bind-source.ts";
 import { lastCapability } from "./host.ts";
 import type { View } from "./view.ts";
 
@@ -101,10 +104,10 @@ function lookAtMounts(
   around: Surroundings & { readonly layers: Layer[] },
 ): MountFact[] {
   const { layers, view } = around;
-  const user = (config.linux?.namespaces ?? []).some(({ type }) => type === "user");
+  const user = listsNamespace(config, "user");
   return (config.mounts ?? []).map((mount, index): MountFact => {
     const field = `mounts[${index}]`;
-    const options = parseMountOptions(mount.type, mount.options ?? []);
+    const options = optionsOf(mount);
     const { remount } = options;
     const bind = options.bind && !remount;
     const place = locate(mount.destination, layers, `${field}.destination`);
@@ -131,7 +134,9 @@ function lookAtMounts(
     if (!bind) return fact;
     return {
       ...fact,
-      ...(place.destination === "/proc" && seen !== undefined && isProcfs(seen) ? { procfs: true } : {}),
+      ...(place.destination === "/proc" && seen !== undefined && liesIn(seen, PROC_SUPER_MAGIC)
+        ? { procfs: true }
+        : {}),
       ...(user && isClosed(source, view.see("/")) ? { closed: true } : {}),
       ...(covered ? { covered } : {}),
       ...(isIdMapped(mount, options) ? { fileSystem: fileSystem(seen, view) } : {}),
@@ -169,24 +174,12 @@ function afterUser(config: RuntimeConfig): string[] {
   });
 }
 
-/** Files of /proc/PID/ns by type. */
-const NAMESPACE_FILES: Readonly<Record<NamespaceType, string>> = {
-  mount: "mnt",
-  pid: "pid",
-  network: "net",
-  uts: "uts",
-  ipc: "ipc",
-  user: "user",
-  cgroup: "cgroup",
-  time: "time",
-};
-
 /** Joined namespaces that are ctr-bun's own. One whose file cannot be looked at is an error when it is opened. */
 function hostsOwn(config: RuntimeConfig): string[] {
   return (config.linux?.namespaces ?? []).flatMap(({ type, path }) => {
     if (path === undefined) return [];
     const theirs = statusOf(path, undefined, 0);
-    const own = statusOf(`/proc/self/ns/${NAMESPACE_FILES[type]}`, undefined, 0);
+    const own = statusOf(`/proc/self/ns/${NAMESPACES[type].file}`, undefined, 0);
     const same = own !== undefined && own.ino === theirs?.ino && own.devMinor === theirs.devMinor;
     return same ? [type] : [];
   });
@@ -222,13 +215,6 @@ export function lookUp(config: RuntimeConfig, bundle: string, view: View): PlanF
     for (const fd of opened) close(fd);
     for (const { fd } of layers) if (fd !== undefined) close(fd);
   }
-}
-
-/** A path as mountinfo writes it, with blanks and their like in octal (proc_pid_mountinfo(5)). */
-export function mountPath(written: string): string {
-  return written.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  );
 }
 
 /** Mount points of whole procfs and sysfs file systems outside of a root, the last mounted first (mountinfo). */

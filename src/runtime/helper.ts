@@ -5,6 +5,7 @@
 import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { O_RDONLY } from "../kernel/constants.ts";
+import { ERRNO } from "../kernel/errno.ts";
 import { close, open, readAll } from "../kernel/file.ts";
 import { executableMemfd } from "../kernel/memfd.ts";
 import { viewOf } from "../kernel/memory.ts";
@@ -89,7 +90,10 @@ export function runHelper(steps: readonly InitStep[], context: HostContext): voi
 /** A user namespace with these maps that nobody is in; the descriptor keeps it. */
 export function makeUserNamespace({ uid, gid }: UserNamespaceAction, context: HostContext): number {
   return withHelper(USER_NAMESPACE_STEPS, { ...context, descriptors: {} }, (helper) => {
-    check(listen(helper) === undefined ? -3 : 0, { syscall: "unshare", message: "the helper is gone" });
+    check(listen(helper) === undefined ? -ERRNO.ESRCH : 0, {
+      syscall: "unshare",
+      message: "the helper is gone",
+    });
     writeIdMap({ file: "gid_map", map: gid }, helper.pid);
     writeIdMap({ file: "uid_map", map: uid }, helper.pid);
     return open(`/proc/${helper.pid}/ns/user`, O_RDONLY);

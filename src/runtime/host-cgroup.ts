@@ -4,6 +4,7 @@
  */
 import type { HostCgroup } from "../driver.ts";
 import { readText } from "../kernel/file.ts";
+import { mountPath } from "../kernel/mount.ts";
 
 /** Words among a v1 mount's options that are no controllers (cgroup1_show_options() of kernel/cgroup/cgroup-v1.c). */
 const OTHER_OPTIONS = new Set([
@@ -37,7 +38,7 @@ export function readCgroups(mountinfo: string, cgroup: string): HostCgroup {
     const end = mountinfo.indexOf("\n", at);
     const before = mountinfo.slice(start, at).split(" ");
     const after = mountinfo.slice(at + 3, end < 0 ? undefined : end).split(" ");
-    const [root, point] = [unescaped(before[3] ?? "/"), unescaped(before[4] ?? "")];
+    const [root, point] = [mountPath(before[3] ?? "/"), mountPath(before[4] ?? "")];
     if (after[0] === "cgroup2") {
       if (unified !== undefined && (roots[""] === "/" || root !== "/")) continue;
       unified = point;
@@ -70,12 +71,4 @@ function readOwn(cgroup: string, roots: Readonly<Record<string, string>>): Recor
     }
   }
   return own;
-}
-
-/** Blanks, tabs, newlines and backslashes stand in mountinfo as `\040` and so on. */
-function unescaped(text: string): string {
-  if (!text.includes("\\")) return text;
-  return text.replace(/\\([0-7]{3})/g, (_all, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  );
 }

@@ -7,6 +7,7 @@ import { fail } from "../error.ts";
 import { MNT_NS_INIT_INO } from "../kernel/constants.ts";
 import { type FileStatus, statusOf } from "../kernel/file.ts";
 import type { JoinedMounts } from "../plan/input.ts";
+import { UNKNOWN_OWNER_HINT } from "../plan/refuse.ts";
 import type { MountsIn } from "../plan/step.ts";
 
 const OWN = "/proc/self/ns/mnt";
@@ -72,8 +73,6 @@ export function needPlanned(fd: number, path: string, planned: MountsIn, first =
         ? "whether the mount namespace is that of PID 1 cannot be seen, and mounts in it would change the host"
         : `mounts in the mount namespace of ${owner} would change the host`,
     path,
-    hint: owner === "unknown" ? UNKNOWN_HINT : "leave the namespace's path out for a new one",
+    hint: owner === "unknown" ? UNKNOWN_OWNER_HINT : "leave the namespace's path out for a new one",
   });
 }
-
-const UNKNOWN_HINT = `looking at ${FIRST} takes CAP_SYS_PTRACE, and a /proc that shows PID 1`;

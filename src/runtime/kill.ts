@@ -6,6 +6,7 @@ import { ERRNO } from "../kernel/errno.ts";
 import { close } from "../kernel/file.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
+import { makesNamespace } from "../plan/input.ts";
 import { whileKept } from "./lock.ts";
 import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
 import { isPaused } from "./status.ts";
@@ -20,7 +21,7 @@ export interface KillRequest {
 
 /** Whether the container's process is the first of a pid namespace: everything in that ends with it. */
 function hasOwnPids({ config }: ContainerRecord): boolean {
-  return (config.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && path === undefined);
+  return makesNamespace(config, "pid");
 }
 
 export function killContainer(request: KillRequest): void {

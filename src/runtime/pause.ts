@@ -1,9 +1,11 @@
 /** OCI pause and resume: every process of a container is stopped, and goes on, by its cgroup's freezer. */
-import type { CgroupDriver, DriverRegistry } from "../driver.ts";
+import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import { whileKept } from "./lock.ts";
-import { type ContainerRecord, needRecord } from "./state.ts";
-import { currentStatus, noCgroup } from "./status.ts";
+import { needRecord } from "./state.ts";
+import { cgroupDriverOf, currentStatus } from "./status.ts";
+
+const UNPAUSED = "it cannot be paused";
 
 /** Stops a container that is created or running. What is stopped already, or has ended, is an error (as in runc). */
 export function pauseContainer(root: string, id: string, registry: DriverRegistry): void {
@@ -20,7 +22,7 @@ function pause(root: string, id: string, registry: DriverRegistry): void {
       hint: status === "paused" ? `${id} is paused already: resume it` : `${id} has stopped`,
     });
   }
-  const driver = driverOf(record, registry);
+  const driver = cgroupDriverOf(record, registry, UNPAUSED);
   driver.freeze(record.cgroupPaths);
   if (driver.processes(record.cgroupPaths).length > 0) return;
   // It ended meanwhile: what is frozen and empty would look paused for ever.
@@ -39,10 +41,5 @@ function resume(root: string, id: string, registry: DriverRegistry): void {
   if (status !== "paused") {
     throw fail({ code: "WRONG_STATE", message: "container not paused", hint: `${id} is ${status}` });
   }
-  driverOf(record, registry).thaw(record.cgroupPaths);
-}
-
-function driverOf({ id, cgroupDriver }: ContainerRecord, registry: DriverRegistry): CgroupDriver {
-  if (cgroupDriver !== undefined) return registry.get("cgroup", cgroupDriver);
-  throw noCgroup(id, "it cannot be paused");
+  cgroupDriverOf(record, registry, UNPAUSED).thaw(record.cgroupPaths);
 }

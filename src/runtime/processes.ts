@@ -6,15 +6,13 @@ import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import { processTable } from "./process-table.ts";
 import { needRecord } from "./state.ts";
-import { noCgroup } from "./status.ts";
+import { cgroupDriverOf } from "./status.ts";
 
 /** PIDs, in ctr-bun's pid namespace, of every process in the container's cgroup and below it; none once it stopped. */
 export function containerProcesses(root: string, id: string, registry: DriverRegistry): number[] {
-  const { cgroupDriver, cgroupPaths } = needRecord(root, id);
-  if (cgroupDriver === undefined) throw noCgroup(id, "which processes are in it is not known");
-  return registry
-    .get("cgroup", cgroupDriver)
-    .processes(cgroupPaths)
+  const record = needRecord(root, id);
+  return cgroupDriverOf(record, registry, "which processes are in it is not known")
+    .processes(record.cgroupPaths)
     .sort((a, b) => a - b);
 }
 

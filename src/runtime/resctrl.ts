@@ -6,12 +6,11 @@ import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { RDTGROUP_SUPER_MAGIC } from "../kernel/constants.ts";
 import { readText, readTextIfAny, statusOf, tryWriteFile } from "../kernel/file.ts";
-import { cString, viewOf } from "../kernel/memory.ts";
-import { sys } from "../kernel/raw.ts";
+import { liesIn } from "../kernel/file-system.ts";
+import { mountPath } from "../kernel/mount.ts";
 import type { ResctrlFact } from "../plan/input.ts";
 import { groupPath, schemataText } from "../plan/resctrl.ts";
 import type { LinuxIntelRdt } from "../spec/runtime/config.ts";
-import { mountPath } from "./facts.ts";
 import type { ContainerRecord } from "./state.ts";
 
 /** Where resctrl is mounted: what mountinfo says, and the file system itself confirms. */
@@ -20,9 +19,7 @@ function mountedAt(): string | undefined {
     const [before = "", after = ""] = line.split(" - ", 2);
     if (!after.startsWith("resctrl ")) continue;
     const path = mountPath(before.split(" ")[4] ?? "");
-    const status = new Uint8Array(120);
-    if (sys("statfs", cString(path), status) < 0) continue;
-    if (viewOf(status).getUint32(0, true) === RDTGROUP_SUPER_MAGIC) return path;
+    if (liesIn(path, RDTGROUP_SUPER_MAGIC)) return path;
   }
   return undefined;
 }

@@ -2,6 +2,7 @@
 import { close } from "../kernel/file.ts";
 import { adoptOrphans } from "../kernel/process.ts";
 import { catchChildSignals, catchSignals } from "../kernel/signal.ts";
+import { makesNamespace } from "../plan/input.ts";
 import { attend } from "./attend.ts";
 import { makeContainer, notifyModule } from "./create.ts";
 import { removeContainer } from "./delete.ts";
@@ -28,7 +29,7 @@ function started({ registry, root }: ContainerRequest, record: ContainerRecord):
 
 /** Whether what the program leaves behind can become somebody else's child: not in a pid namespace of its own. */
 function leavesOrphans({ config }: ContainerRequest): boolean {
-  return !(config.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && path === undefined);
+  return !makesNamespace(config, "pid");
 }
 
 /**

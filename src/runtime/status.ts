@@ -2,8 +2,8 @@
  * What a container is doing, its cgroup's freezer looked at too: a paused one looks like any other from its process.
  * Not here: what its process alone tells (state.ts).
  */
-import type { DriverRegistry } from "../driver.ts";
-import { type CtrError, fail } from "../error.ts";
+import type { CgroupDriver, DriverRegistry } from "../driver.ts";
+import { fail } from "../error.ts";
 import { type ContainerRecord, type ContainerStatus, statusOfRecord } from "./state.ts";
 
 /** As runc has it, a container that is created and not started can be paused too. */
@@ -21,9 +21,14 @@ export function isPaused({ cgroupDriver, cgroupPaths }: ContainerRecord, registr
   return cgroupDriver !== undefined && registry.get("cgroup", cgroupDriver).isFrozen(cgroupPaths);
 }
 
-/** The error of a verb that works by a container's cgroup, where that has none. */
-export function noCgroup(id: string, consequence: string): CtrError {
-  return fail({
+/** The driver of a container's cgroup, for a verb that works by that: `consequence` is what cannot be without one. */
+export function cgroupDriverOf(
+  { id, cgroupDriver }: ContainerRecord,
+  registry: DriverRegistry,
+  consequence: string,
+): CgroupDriver {
+  if (cgroupDriver !== undefined) return registry.get("cgroup", cgroupDriver);
+  throw fail({
     code: "CGROUP",
     message: `container ${id} has no cgroup, so ${consequence}`,
     hint: "it was made with --cgroup-manager disabled, or on a host without a cgroup file system",

@@ -9,7 +9,7 @@ import type { LinuxResources } from "../spec/runtime/resources.ts";
 import { meansNoProcess } from "../spec/version.ts";
 import { whileAlone } from "./lock.ts";
 import { type ContainerRecord, needRecord, statusOfRecord, writeRecord } from "./state.ts";
-import { noCgroup } from "./status.ts";
+import { cgroupDriverOf } from "./status.ts";
 
 export interface UpdateRequest {
   readonly root: string;
@@ -32,11 +32,10 @@ function update({ root, id, resources, schemas, registry, onWarning }: UpdateReq
   if (statusOfRecord(root, record) === "stopped") {
     throw fail({ code: "WRONG_STATE", message: "container not running", hint: `${id} has stopped` });
   }
-  if (record.cgroupDriver === undefined) throw noCgroup(id, "it cannot be limited");
+  const driver = cgroupDriverOf(record, registry, "it cannot be limited");
   const { asked, ignored } = askedFor(resources, record);
   const classed = schemas === undefined ? undefined : resctrl().updateIntelRdt(record, schemas);
   const merged = mergeResources(record.config.linux?.resources ?? {}, asked);
-  const driver = registry.get("cgroup", record.cgroupDriver);
   let warnings: readonly string[] | undefined;
   try {
     warnings = driver.update(record.cgroupPaths, withDependents(asked, merged));

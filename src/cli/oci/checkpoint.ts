@@ -3,8 +3,9 @@ import { type CtrError, fail } from "../../error.ts";
 import { needRecord } from "../../runtime/state.ts";
 import { defineVerb } from "./verb.ts";
 
-const SWITCH = { type: "boolean", description: "taken as runc has it" } as const;
-const VALUE = { type: "string", description: "taken as runc has it" } as const;
+/** Flags that are taken, and change nothing. */
+export const SWITCH = { type: "boolean", description: "taken as runc has it" } as const;
+export const VALUE = { type: "string", description: "taken as runc has it" } as const;
 
 /** Flags that checkpoint and restore share: what CRIU is told. */
 export const CRIU_ARGS = {

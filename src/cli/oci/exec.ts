@@ -2,6 +2,7 @@
 import { fail } from "../../error.ts";
 import { readText } from "../../kernel/file.ts";
 import { isTerminal } from "../../kernel/terminal.ts";
+import { lastValues } from "../../plan/execute.ts";
 import { execInContainer } from "../../runtime/exec.ts";
 import { needRecord } from "../../runtime/state.ts";
 import { parseSubCgroups } from "../../runtime/sub-cgroup.ts";
@@ -53,13 +54,6 @@ function parseUser(text: string): { uid: number; gid: number } {
   });
 }
 
-/** Each name once, with the last value that it was given. */
-function mergeEnvironment(base: readonly string[], more: readonly string[]): string[] {
-  const byName = new Map<string, string>();
-  for (const entry of [...base, ...more]) byName.set(entry.split("=", 1)[0] ?? "", entry);
-  return [...byName.values()];
-}
-
 /** The container's own process, changed by the flags. */
 function processFromFlags(base: Process, values: Values<typeof ARGS>): Process {
   if (values.command.length === 0) {
@@ -87,7 +81,7 @@ function processFromFlags(base: Process, values: Values<typeof ARGS>): Process {
   return {
     ...base,
     args: [...values.command],
-    env: mergeEnvironment(base.env ?? [], env),
+    env: lastValues([...(base.env ?? []), ...env]),
     terminal: values.tty,
     user: gids.length === 0 ? user : { ...user, additionalGids: [...(user.additionalGids ?? []), ...gids] },
     cwd: cwd ?? base.cwd,

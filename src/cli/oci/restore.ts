@@ -1,10 +1,7 @@
 /** `restore ID`: refused, whatever flags of runc and crun come with it. */
 import { checkID } from "../../runtime/state.ts";
-import { CRIU_ARGS, noCriu } from "./checkpoint.ts";
+import { CRIU_ARGS, noCriu, SWITCH, VALUE } from "./checkpoint.ts";
 import { defineVerb } from "./verb.ts";
-
-const SWITCH = { type: "boolean", description: "taken as runc has it" } as const;
-const VALUE = { type: "string", description: "taken as runc has it" } as const;
 
 export default defineVerb({
   name: "restore",

@@ -1,0 +1,22 @@
+/** Kinds of namespaces by their type in config.json: name of the file in /proc/PID/ns, and flag (namespaces(7)). */
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWTIME,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+} from "./constants.ts";
+
+export const NAMESPACES = {
+  mount: { file: "mnt", flag: CLONE_NEWNS },
+  pid: { file: "pid", flag: CLONE_NEWPID },
+  network: { file: "net", flag: CLONE_NEWNET },
+  uts: { file: "uts", flag: CLONE_NEWUTS },
+  ipc: { file: "ipc", flag: CLONE_NEWIPC },
+  user: { file: "user", flag: CLONE_NEWUSER },
+  cgroup: { file: "cgroup", flag: CLONE_NEWCGROUP },
+  time: { file: "time", flag: CLONE_NEWTIME },
+} as const;
