@@ -90,7 +90,9 @@ describe("events", () => {
       ["sh", "-c", "sleep 1; dd if=/dev/zero of=/dev/null bs=200M count=1; sleep 0.5"],
       async (id) => {
         const { code, out } = await listen(id, "--interval", "1h").ended;
-        expect({ code, lines: lines(out) }).toEqual({ code: 0, lines: [`{"type":"oom","id":"${id}"}`] });
+        // The kernel may meet the limit several times before the process that it kills lets go of its memory.
+        const said = { code, lines: [...new Set(lines(out))] };
+        expect(said).toEqual({ code: 0, lines: [`{"type":"oom","id":"${id}"}`] });
       },
       ({ linux }) => {
         linux.resources.memory = { limit: 32 << 20, swap: 32 << 20 };
