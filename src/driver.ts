@@ -99,12 +99,20 @@ export interface CgroupJoin {
 /** Counters, in runc's `events --stats` shape (the `data` part). */
 export type CgroupStats = Readonly<Record<string, unknown>>;
 
-/** Events as they happen. */
-export interface OomWatch {
-  /** Can be read (POLLIN) when there may be something to `take`. */
-  readonly fd: number;
-  /** How many there were since the last time; undefined once the cgroup is gone. */
-  take(): number | undefined;
+/** Something that happened in a container's cgroup. */
+export interface CgroupEvent {
+  /** `oom`: a process was killed for memory, one event each. Else the cgroup's file that told: `memory.events`. */
+  readonly type: string;
+  /** What changed in that file: a counter by how much it rose, a state (`frozen`, `populated`) to what. */
+  readonly data?: Readonly<Record<string, number | bigint>>;
+}
+
+/** Events from when it was made. */
+export interface EventWatch {
+  /** One of them can be read (POLLIN) when there may be something to `take`. */
+  readonly fds: readonly number[];
+  /** What happened since the last time; undefined once the cgroup is gone. */
+  take(): readonly CgroupEvent[] | undefined;
   close(): void;
 }
 
@@ -127,8 +135,8 @@ export interface CgroupDriver extends Driver {
   /** Sends a signal to all of them: also to those that fork meanwhile. */
   killAll(paths: Readonly<Record<string, string>>, signal: number): void;
   stats(paths: Readonly<Record<string, string>>): CgroupStats;
-  /** Out-of-memory events from now on; undefined where no memory controller holds the container. */
-  watchOom(paths: Readonly<Record<string, string>>): OomWatch | undefined;
+  /** Events from now on: running out of memory, and what else the kernel tells of by itself. */
+  watchEvents(paths: Readonly<Record<string, string>>): EventWatch;
   /** How many times a process was killed for memory. */
   oomKills(paths: Readonly<Record<string, string>>): number;
   /** Removes the directories (children first), waiting up to 10 s for the last process. Missing ones are fine. */

@@ -74,11 +74,7 @@ export const cgroupV1Driver: CgroupDriver = {
   processes: (paths) => cgroupProcesses(mainPath(paths)),
   killAll,
   stats: readStats,
-  watchOom({ memory, unified }) {
-    if (memory !== undefined) return (require("./oom.ts") as typeof import("./oom.ts")).watchOom(memory);
-    if (unified === undefined) return undefined;
-    return (require("../cgroup-v2/oom.ts") as typeof import("../cgroup-v2/oom.ts")).watchOom(unified);
-  },
+  watchEvents: (paths) => (require("./events.ts") as typeof import("./events.ts")).watchEvents(paths),
   oomKills: ({ memory, unified }) =>
     Number(memory !== undefined ? memoryOomKills(memory) : unified === undefined ? 0 : oomKills2(unified)),
   remove: (paths) => removeCgroups([...new Set(Object.values(paths))]),

@@ -58,7 +58,8 @@ export const cgroupV2Driver: CgroupDriver = {
   processes: (paths) => cgroupProcesses(directoryOf(paths)),
   killAll,
   stats: (paths) => readStats(directoryOf(paths)),
-  watchOom: (paths) => (require("./oom.ts") as typeof import("./oom.ts")).watchOom(directoryOf(paths)),
+  watchEvents: (paths) =>
+    (require("./events.ts") as typeof import("./events.ts")).watchEvents(directoryOf(paths)),
   oomKills: (paths) => Number(memoryOomKills(directoryOf(paths))),
   remove: (paths) => removeCgroups([directoryOf(paths)]),
 };

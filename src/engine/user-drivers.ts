@@ -21,7 +21,7 @@ const METHODS: { readonly [K in keyof DriverKinds]: readonly (keyof DriverKinds[
     "processes",
     "killAll",
     "stats",
-    "watchOom",
+    "watchEvents",
     "oomKills",
     "remove",
   ],

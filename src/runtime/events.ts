@@ -1,8 +1,9 @@
 /**
  * OCI events: what a container uses, every so often, and when it runs out of memory, in runc's shape (types/events.go of
- * opencontainers/runc). Not here: where the counters come from (cgroup drivers).
+ * opencontainers/runc); and what else its cgroup tells of, under types of our own, which readers of runc's pass over.
+ * Not here: where counters and events come from (cgroup drivers).
  */
-import type { CgroupDriver, CgroupStats, DriverRegistry, OomWatch } from "../driver.ts";
+import type { CgroupDriver, CgroupEvent, CgroupStats, DriverRegistry, EventWatch } from "../driver.ts";
 import { fail } from "../error.ts";
 import { POLLIN } from "../kernel/constants.ts";
 import { close } from "../kernel/file.ts";
@@ -13,9 +14,18 @@ import { cgroupDriverOf } from "./status.ts";
 
 const UNCOUNTED = "nothing is counted";
 
-export type ContainerEvent =
-  | { readonly type: "stats"; readonly id: string; readonly data: CgroupStats }
-  | { readonly type: "oom"; readonly id: string };
+/**
+ * Milliseconds without a look after a look: a container that is always at its limit meets it hundreds of times a second,
+ * and what comes meanwhile is told together.
+ */
+const PAUSE = 100;
+
+/** `stats` has the counters; for the others see CgroupEvent (driver.ts). */
+export interface ContainerEvent {
+  readonly type: string;
+  readonly id: string;
+  readonly data?: CgroupStats;
+}
 
 /** The counters of a container that is created, running or paused, now. */
 export function containerStats(root: string, id: string, registry: DriverRegistry): ContainerEvent {
@@ -41,27 +51,30 @@ export function watchContainer(request: EventsRequest): void {
   const driver = cgroupDriverOf(record, registry, UNCOUNTED);
   // Held first and looked at then: whatever has its number later is not waited for.
   const init = tryPidfd(record.pid);
-  let oom: OomWatch | undefined;
+  let watch: EventWatch | undefined;
   try {
     if (init < 0 || statusOfRecord(root, record) === "stopped") throw notRunning(id);
-    oom = driver.watchOom(record.cgroupPaths);
-    const tell = (count: number | undefined): void => {
-      for (let at = 0; at < (count ?? 0); at++) onEvent({ type: "oom", id });
+    watch = driver.watchEvents(record.cgroupPaths);
+    const tell = (events: readonly CgroupEvent[] = []): void => {
+      for (const { type, data } of events) {
+        if (!isTheEnd(data)) onEvent({ type, id, ...(data === undefined ? {} : { data }) });
+      }
     };
+    const watched = watch.fds.map((fd) => ({ fd, events: POLLIN }));
+    let quiet = 0;
     for (let next = performance.now() + interval; ; ) {
-      const [ended, happened, deaf] = poll(
-        [
-          { fd: init, events: POLLIN },
-          { fd: oom?.fd ?? -1, events: POLLIN },
-          { fd: listener, events: 0 },
-        ],
-        Math.max(next - performance.now(), 0),
+      const now = performance.now();
+      const paused = now < quiet;
+      const [ended, deaf, ...happened] = poll(
+        [{ fd: init, events: POLLIN }, { fd: listener, events: 0 }, ...(paused ? [] : watched)],
+        Math.max((paused ? Math.min(next, quiet) : next) - now, 0),
       );
       if (deaf !== 0) return;
-      if (ended !== 0 || happened !== 0) {
-        const count = oom?.take();
-        tell(count);
-        if (ended !== 0 || (oom !== undefined && count === undefined)) return;
+      if (ended !== 0 || happened.some((events) => events !== 0)) {
+        const events = watch.take();
+        tell(events);
+        if (ended !== 0 || events === undefined) return;
+        quiet = performance.now() + PAUSE;
       }
       if (performance.now() < next) continue;
       onEvent(stats(record, driver));
@@ -69,9 +82,14 @@ export function watchContainer(request: EventsRequest): void {
       next = Math.max(next + interval, performance.now());
     }
   } finally {
-    oom?.close();
+    watch?.close();
     if (init >= 0) close(init);
   }
+}
+
+/** That nobody is in the cgroup any more: the end of the stream says so. */
+function isTheEnd(data: CgroupEvent["data"]): boolean {
+  return data !== undefined && Object.keys(data).join() === "populated";
 }
 
 function stats({ id, cgroupPaths }: ContainerRecord, driver: CgroupDriver): ContainerEvent {

@@ -1,4 +1,4 @@
-/** `events ID`: what a container uses, and that it ran out of memory, one line of JSON each. */
+/** `events ID`: what a container uses, and what happened to it (out of memory, ...), one line of JSON each. */
 import { fail } from "../../error.ts";
 import { print } from "../../kernel/output.ts";
 import { type ContainerEvent, containerStats, watchContainer } from "../../runtime/events.ts";

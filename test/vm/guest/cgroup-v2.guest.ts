@@ -154,23 +154,51 @@ describe.skipIf(!runs)("cgroup v2", () => {
     expect(files.map((file) => read(part, file))).toEqual(before);
   });
 
-  test("tells of processes that are killed for memory", async () => {
+  test("tells of processes that are killed for memory, and of the limit that was met", async () => {
     const part = create({ memory: { limit: 16 << 20, swap: 16 << 20 } });
-    const watch = driver.watchOom(part.paths);
-    if (watch === undefined) throw new Error("nothing watches");
-    expect(poll([{ fd: watch.fd, events: POLLIN }], 0)).toEqual([0]);
+    const watch = driver.watchEvents(part.paths);
+    const ready = (wait: number): boolean =>
+      poll(
+        watch.fds.map((fd) => ({ fd, events: POLLIN })),
+        wait,
+      ).some((events) => events === POLLIN);
+    expect(ready(0)).toBe(false);
     const child = run(part, "head -c 200000000 /dev/zero | tail -c 200000000");
     child.stdout.cancel();
-    expect(poll([{ fd: watch.fd, events: POLLIN }], 60_000)).toEqual([POLLIN]);
+    expect(ready(60_000)).toBe(true);
     await child.exited;
-    let count = 0;
+    let met = 0;
+    let kills = 0;
     await until(() => {
-      count += watch.take() ?? 0;
-      return count > 0;
+      for (const { type, data } of watch.take() ?? []) {
+        if (type === "oom") kills++;
+        if (type === "memory.events") met += Number(data?.max ?? 0);
+      }
+      return kills > 0 && kills === driver.oomKills(part.paths);
     });
-    expect(count).toBe(driver.oomKills(part.paths));
+    expect(met).toBeGreaterThan(0);
     driver.remove(part.paths);
     expect(watch.take()).toBeUndefined();
+    watch.close();
+  });
+
+  test("tells of forks that the pids limit refused, and of being frozen and thawed", async () => {
+    const part = create({ pids: { limit: 1 } });
+    const watch = driver.watchEvents(part.paths);
+    const told: Record<string, unknown>[] = [];
+    const comes = (of: string, key: string, value?: number): Promise<void> =>
+      until(() => {
+        for (const { type, data } of watch.take() ?? []) told.push({ type, ...data });
+        return told.some(
+          (event) => event.type === of && (value === undefined ? key in event : event[key] === value),
+        );
+      });
+    run(part, "{ sleep 60 & sleep 60; }");
+    await comes("pids.events", "max");
+    driver.freeze(part.paths);
+    await comes("cgroup.events", "frozen", 1);
+    driver.thaw(part.paths);
+    await comes("cgroup.events", "frozen", 0);
     watch.close();
   });
 
