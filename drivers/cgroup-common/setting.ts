@@ -3,8 +3,8 @@
  * `update` writes it. Not here: which values there are (one file a controller).
  */
 import { type CtrError, fail } from "../../src/error.ts";
-import { callError } from "../../src/kernel/check.ts";
-import { ERRNO, errnoName } from "../../src/kernel/errno.ts";
+import { type CallContext, callError } from "../../src/kernel/check.ts";
+import { ERRNO, type ErrnoName, errnoName } from "../../src/kernel/errno.ts";
 import { tryWriteFile } from "../../src/kernel/file.ts";
 import type { HostStep } from "../../src/plan/step.ts";
 import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
@@ -20,7 +20,7 @@ export interface Setting {
   /** Errnos that are no failure. */
   readonly allow?: readonly string[];
   /** What a person may do, by errno. */
-  readonly hints?: Readonly<Record<string, string>>;
+  readonly hints?: Readonly<Partial<Record<ErrnoName, string>>>;
   /** Written only when the init's pid is known: before, the limit would hit the making of the init itself. */
   readonly late?: true;
 }
@@ -77,22 +77,28 @@ export function trySetting(directory: string, setting: Setting): number {
   return result < 0 && setting.allow?.includes(errnoName(-result)) !== true ? -result : 0;
 }
 
-/** As {@link trySetting}, throwing an error that names field, file and reason. */
+/** As {@link trySetting}, as a step of a plan: what could not be done is the step's to say. */
 export function writeSetting(directory: string, setting: Setting): void {
   const errno = trySetting(directory, setting);
-  if (errno !== 0) throw settingError(directory, setting, errno);
+  if (errno !== 0) throw callError(errno, callOf(directory, setting, errno));
 }
 
 /** The error of a setting that the kernel refused. */
 export function settingError(directory: string, setting: Setting, errno: number, message?: string): CtrError {
   const file = setting.instead?.file ?? setting.file;
-  return callError(errno, {
+  const call = callOf(directory, setting, errno);
+  return callError(errno, { ...call, message: message ?? `cannot set ${file} to ${setting.data}` });
+}
+
+/** What the error of a write says, but for what could not be done. */
+function callOf(directory: string, { field, file, instead, hints }: Setting, errno: number): CallContext {
+  const tried = instead?.file ?? file;
+  return {
     syscall: "write",
-    path: `${directory}/${file}`,
-    field: `linux.resources.${setting.field}`,
-    message: message ?? `cannot set ${file} to ${setting.data}`,
-    hint: setting.hints?.[errnoName(errno)] ?? (errno === ERRNO.ENOENT ? missingHint(file) : undefined),
-  });
+    path: `${directory}/${tried}`,
+    field: `linux.resources.${field}`,
+    hint: hints?.[errnoName(errno) as ErrnoName] ?? (errno === ERRNO.ENOENT ? missingHint(tried) : undefined),
+  };
 }
 
 function missingHint(file: string): string {

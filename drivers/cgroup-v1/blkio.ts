@@ -15,9 +15,13 @@ const THROTTLES = [
   ["throttleWriteIOPSDevice", "blkio.throttle.write_iops_device"],
 ] as const;
 
+/** The kernel keeps operations a second in 32 bits, and would silently cut off what does not fit (tg_set_conf()). */
+const MOST_OPERATIONS = 0xffff_ffff;
+
 const NO_WEIGHT = {
   ENOENT: "weights need the BFQ scheduler: load the module bfq",
   EOPNOTSUPP: "the device does not use the BFQ scheduler",
+  ERANGE: "the kernel takes weights from 1 to 1000",
 };
 const NO_LEAF = { ENOENT: "leaf weights went with the CFQ scheduler, in kernel 5.0" };
 const NO_DEVICE = { ENODEV: "there is no such block device, or it is a partition" };
@@ -50,7 +54,8 @@ export const blkio: Controller = {
     }
     for (const [field, file] of THROTTLES) {
       for (const [index, { major, minor, rate }] of (blockIO[field] ?? []).entries()) {
-        const data = `${major}:${minor} ${rate}`;
+        const most = file.endsWith("_iops_device") && rate > MOST_OPERATIONS ? MOST_OPERATIONS : rate;
+        const data = `${major}:${minor} ${most}`;
         settings.push({ field: `blockIO.${field}[${index}]`, file, data, hints: NO_DEVICE });
       }
     }

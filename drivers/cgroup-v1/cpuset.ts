@@ -7,8 +7,10 @@ import { readText, readTextIfAny, writeFile } from "../../src/kernel/file.ts";
 import { omitEmpty, readCounter } from "../cgroup-common/read.ts";
 import type { Controller, Setting } from "../cgroup-common/setting.ts";
 
+const ONLINE = "is it a list such as 0-3,7, and has this host all of that online?";
 const HINTS = {
-  EINVAL: "the list names something that this host does not have online",
+  EINVAL: ONLINE,
+  ERANGE: ONLINE,
   EACCES: "the cgroup above does not have all of them",
   ENOSPC: "processes are in the cgroup: it cannot be left without CPUs or memory nodes",
 };

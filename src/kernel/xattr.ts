@@ -63,7 +63,7 @@ export function xattrsOf(fd: number): Map<string, Uint8Array> {
   const found = new Map<string, Uint8Array>();
   const list = Buffer.alloc(XATTR_SIZE_MAX);
   const n = sys("flistxattr", fd, list, list.byteLength);
-  if (n === -ERRNO.ENOTSUP || n === 0) return found;
+  if (n === -ERRNO.EOPNOTSUPP || n === 0) return found;
   check(n, { syscall: "flistxattr" });
   const value = Buffer.alloc(XATTR_SIZE_MAX);
   for (const name of list.toString("latin1", 0, n).split("\0")) {
@@ -78,7 +78,7 @@ export function xattrsAt(dirfd: number, file: string): Map<string, Uint8Array> {
   const found = new Map<string, Uint8Array>();
   const list = Buffer.alloc(XATTR_SIZE_MAX);
   const n = sys("llistxattr", pathAt(dirfd, file), list, list.byteLength);
-  if (n === -ERRNO.ENOTSUP || n === -ERRNO.ENOENT) return found;
+  if (n === -ERRNO.EOPNOTSUPP || n === -ERRNO.ENOENT) return found;
   check(n, { syscall: "llistxattr" });
   for (const name of list.toString("latin1", 0, n).split("\0")) {
     const value = name === "" ? undefined : xattrAt(dirfd, file, name);

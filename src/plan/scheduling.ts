@@ -15,7 +15,7 @@ const SCHEDULER_HINTS = {
   EINVAL:
     "the kernel refuses these values: SCHED_FIFO and SCHED_RR take a priority from 1 to 99, SCHED_DEADLINE runtime <= deadline <= period, and SCHED_ISO is in no kernel",
   EBUSY: "other programs under SCHED_DEADLINE leave too little time: take a smaller runtime",
-  ENOTSUP: "this kernel has no utilization clamping (CONFIG_UCLAMP_TASK)",
+  EOPNOTSUPP: "this kernel has no utilization clamping (CONFIG_UCLAMP_TASK)",
 };
 
 const IO_HINTS = {

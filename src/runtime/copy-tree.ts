@@ -226,6 +226,6 @@ function copyXattrs(from: number, to: number, path: string): void {
   for (const [name, value] of xattrsOf(from)) {
     if (/^((trusted|user)\.overlay\.|security\.selinux$)/.test(name)) continue;
     const result = trySetXattr(to, name, value);
-    if (result !== -ERRNO.ENOTSUP) checkAt(result, "fsetxattr", path);
+    if (result !== -ERRNO.EOPNOTSUPP) checkAt(result, "fsetxattr", path);
   }
 }

@@ -9,7 +9,7 @@ const UNITS: Readonly<Record<string, number>> = { "": 0, k: 1, m: 2, g: 3, t: 4,
 /** Bytes of `512`, `512k`, `1.5g`, `64MiB`: powers of 1024; `-1` for no limit. A part of a byte is dropped. */
 export function sizeOf(text: string, flag: string): number | bigint {
   if (text === "-1") return -1;
-  const match = /^(\d+)(\.\d+)? ?([kmgtp]?)(i?b)?$/i.exec(text.trim());
+  const match = /^(\d+)(\.\d+)? ?([kmgtp]?)(i?b)?$/i.exec(text);
   if (match === null) {
     const hint = "a number with b, k, m, g, t or p behind it: 512k, 1.5g; or -1 for no limit";
     throw invalid(flag, `invalid size: '${text}'`, hint);

@@ -83,7 +83,7 @@ export function setAttributesAt(
 
 /** A file system without such attributes is no error, as in containerd; nor are `user.` ones where xattr(7) has none. */
 function attributeSet(result: number, path: string, special: boolean): void {
-  if (result >= 0 || result === -ERRNO.ENOTSUP || (special && result === -ERRNO.EPERM)) return;
+  if (result >= 0 || result === -ERRNO.EOPNOTSUPP || (special && result === -ERRNO.EPERM)) return;
   failed(result, "setxattr", path);
 }
 

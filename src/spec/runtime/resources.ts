@@ -4,16 +4,32 @@
  */
 import * as v from "valibot";
 import { lazy, map, object, optional, optionalText, rule } from "../builders.ts";
-import { consistsOf, FilledText, Flag, Int64, oneOf, Text, Uint16, Uint32, Uint64 } from "../scalars.ts";
+import {
+  consistsOf,
+  FilledText,
+  Flag,
+  Int64,
+  integer,
+  oneOf,
+  Text,
+  Uint16,
+  Uint32,
+  Uint64,
+} from "../scalars.ts";
 import { CpuList } from "./scheduling.ts";
+
+/**
+ * -1 for all. What is as large as `(u32) -1` would mean all to the v1 controller too, and no device has such a number.
+ */
+const DeviceNumber = integer(-1, 4294967294);
 
 /** One line of the list of allowed devices; left out, `type`, `major`, `minor` mean all. */
 export const LinuxDeviceCgroup = lazy(() =>
   object({
     allow: Flag,
     type: optionalText(oneOf("a", "b", "c")),
-    major: optional(Int64),
-    minor: optional(Int64),
+    major: optional(DeviceNumber),
+    minor: optional(DeviceNumber),
     access: optionalText(
       v.pipe(
         v.string(),

@@ -159,6 +159,11 @@ const CASES: Record<string, [LinuxResources, v1: string[], v2: string[]]> = {
     ],
     ["io.bfq.weight 500", "io.bfq.weight 8:0 100", "io.max 8:0 rbps=600", "io.max 8:16 wiops=max"],
   ],
+  "more operations a second than the kernel can count": [
+    { blockIO: { throttleReadIOPSDevice: [{ major: 8, minor: 0, rate: 0x1_0000_0000 }] } },
+    ["blkio.throttle.read_iops_device 8:0 4294967295"],
+    ["io.max 8:0 riops=4294967296"],
+  ],
   "huge pages": [
     { hugepageLimits: [{ pageSize: "2MB", limit: 4194304 }] },
     ["hugetlb.2MB.limit_in_bytes 4194304", "hugetlb.2MB.rsvd.limit_in_bytes 4194304"],
