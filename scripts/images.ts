@@ -1,11 +1,13 @@
-// Makes the images that the tests and the demo use, as OCI layouts in build/images: each once, and again when its
+// Makes the images that the tests and the demo use in build/images, most as OCI layouts: each once, and again when its
 // recipe changes. The recipes are in scripts/lib/images.
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { busybox, busyboxRootfs } from "./lib/images/busybox.ts";
-import { debianDemo, release } from "./lib/images/debian.ts";
+import { debianDemo } from "./lib/images/debian.ts";
+import { debianBase, release } from "./lib/images/debootstrap.ts";
 import { odd } from "./lib/images/odd.ts";
+import { systemdCpio } from "./lib/images/systemd.ts";
 import { asScript } from "./lib/run.ts";
 
 const root = resolve(import.meta.dir, "..");
@@ -13,17 +15,27 @@ const images = join(root, "build/images");
 const cache = join(root, "build/cache");
 
 type Recipe = {
-  /** The file of scripts/lib/images that the image is made by. */
-  source: string;
+  /** The files below scripts/lib that the image is made by. */
+  sources: readonly string[];
   /** Makes the new directory `out`; `work` is an empty one to work in. */
   make(out: string, work: string): void;
 };
 
+const layout = "images/layout.ts";
+const debian = "images/debootstrap.ts";
 const recipes = {
-  busybox: { source: "busybox.ts", make: busybox },
-  "busybox-rootfs": { source: "busybox.ts", make: busyboxRootfs },
-  odd: { source: "odd.ts", make: odd },
-  "debian-demo": { source: "debian.ts", make: (out, work) => debianDemo(out, work, cache) },
+  busybox: { sources: [layout, "images/busybox.ts"], make: busybox },
+  "busybox-rootfs": { sources: ["images/busybox.ts"], make: busyboxRootfs },
+  odd: { sources: [layout, "images/odd.ts"], make: odd },
+  "debian-base": { sources: [debian], make: (out) => debianBase(out, cache) },
+  "debian-demo": {
+    sources: [layout, debian, "images/debian.ts"],
+    make: (out, work) => debianDemo(out, work, image("debian-base"), cache),
+  },
+  "systemd.cpio": {
+    sources: [debian, "images/systemd.ts", "cpio.ts"],
+    make: (out, work) => systemdCpio(out, work, image("debian-base"), cache),
+  },
 } satisfies Record<string, Recipe>;
 
 export type ImageName = keyof typeof recipes;
@@ -33,13 +45,11 @@ const names = Object.keys(recipes).filter(isName);
 /** What an image depends on: the text of its recipe and the host's release. */
 function recipeOf(name: ImageName): string {
   const hash = new Bun.CryptoHasher("sha256").update(release());
-  for (const file of ["layout.ts", recipes[name].source]) {
-    hash.update(readFileSync(join(import.meta.dir, "lib/images", file)));
-  }
+  for (const file of recipes[name].sources) hash.update(readFileSync(join(import.meta.dir, "lib", file)));
   return hash.digest("hex");
 }
 
-/** The path of an image's layout (or root file system), which is made first if it is not there yet. */
+/** The path of an image's layout (or root file system, or archive), which is made first if it is not there yet. */
 export function image(name: ImageName): string {
   const out = join(images, name);
   const made = join(images, `${name}.recipe`);

@@ -45,7 +45,7 @@ export const groups: readonly Group[] = [
   },
   {
     name: "vm",
-    about: "a kernel of its own with pure cgroup v2, in qemu",
+    about: "a kernel of its own with pure cgroup v2, or systemd, in qemu",
     needs: ["images", "vm"],
     testTimeout: 240_000,
     timeout: 900,

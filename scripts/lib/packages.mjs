@@ -16,7 +16,6 @@ export const testPackages = [
   "binutils-aarch64-linux-gnu",
   "busybox-static", // the smallest root file system
   "catatonit", // podman's --init
-  "cpio", // initramfs of the virtual machine
   "crun", // peers to compare with
   "gcc", // small C programs that a test runs inside
   "iptables", // what dockerd, unpacked below, needs of the host

@@ -10,6 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { asScript, run } from "../lib/run.ts";
@@ -17,14 +18,20 @@ import { asScript, run } from "../lib/run.ts";
 const home = join(resolve(import.meta.dir, "../.."), "build/vm");
 const folder = join(home, "kernel");
 
-/** Modules that are loaded at boot; those that they depend on come before them. */
-const wanted = ["overlay", "loop", "erofs", "squashfs", "fuse", "veth", "bridge", "tun", "dummy"];
+/** Modules that a machine can be booted with, besides those that they need themselves. */
+const offered = [
+  ...["overlay", "loop", "erofs", "squashfs", "fuse", "veth", "bridge", "tun", "dummy"],
+  // Block devices and a scheduler whose weights the io controller sets; what reads net_cls and net_prio.
+  ...["brd", "bfq", "cls_cgroup", "sch_prio"],
+] as const;
+
+export type ModuleName = (typeof offered)[number];
 
 export type Kernel = {
   /** The kernel as qemu loads it. */
   image: string;
-  /** Its modules, in an order in which insmod takes them. */
-  modules: string[];
+  /** The files of modules and of those that they need, in an order in which insmod takes them. */
+  modules(names: readonly ModuleName[]): string[];
 };
 
 /** The package with the kernel itself, which the package for "the current one" depends on. */
@@ -68,30 +75,43 @@ function unpack(work: string): void {
   if (compressed !== undefined)
     throw new Error(`${basename(compressed)}: compressed modules are not supported here`);
   const files = new Map(found.map((file) => [basename(file, ".ko").replaceAll("-", "_"), file]));
-  const order = [...new Set(wanted.flatMap((name) => withDependencies(files, name)))];
-  mkdirSync(join(work, "kernel/modules"), { recursive: true });
+  mkdirSync(join(work, "kernel"));
   copyFileSync(join(all, "boot", image), join(work, "kernel/vmlinuz"));
-  for (const [index, file] of order.entries()) {
-    copyFileSync(file, join(work, "kernel/modules", `${String(index).padStart(2, "0")}-${basename(file)}`));
+  for (const name of offered) {
+    const order = withDependencies(files, name);
+    for (const file of order) copyFileSync(file, join(work, "kernel", basename(file)));
+    writeFileSync(join(work, "kernel", `${name}.order`), order.map((file) => basename(file)).join("\n"));
   }
+}
+
+/** True where the kernel was unpacked with all modules that are offered now. */
+const isThere = (): boolean => offered.every((name) => existsSync(join(folder, `${name}.order`)));
+
+function modules(names: readonly ModuleName[]): string[] {
+  const order = names.flatMap((name) =>
+    readFileSync(join(folder, `${name}.order`), "utf8")
+      .split("\n")
+      .filter(Boolean),
+  );
+  return [...new Set(order)].map((file) => join(folder, file));
 }
 
 /** The kernel, downloaded and unpacked the first time. */
 export function kernel(): Kernel {
-  if (!existsSync(folder)) {
+  if (!isThere()) {
     const started = performance.now();
     mkdirSync(home, { recursive: true });
     const work = mkdtempSync(join(home, ".making-"));
     try {
       unpack(work);
+      rmSync(folder, { recursive: true, force: true });
       renameSync(join(work, "kernel"), folder);
     } finally {
       rmSync(work, { recursive: true, force: true });
     }
     console.log(`unpacked build/vm/kernel in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   }
-  const modules = readdirSync(join(folder, "modules")).sort();
-  return { image: join(folder, "vmlinuz"), modules: modules.map((file) => join(folder, "modules", file)) };
+  return { image: join(folder, "vmlinuz"), modules };
 }
 
 if (import.meta.main) await asScript(() => void kernel());

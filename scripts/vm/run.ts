@@ -1,11 +1,12 @@
-// Boots a virtual machine with a kernel of its own, in which cgroup v2 is pure, runs a shell script in it, and reads
-// its results from the serial console. Always emulated (TCG): it must not depend on the host's KVM.
+// Boots a virtual machine with a kernel of its own, busybox or systemd as its init, and control groups of either version,
+// runs a shell script in it, and reads its results from the serial console. Always emulated (TCG): it must not depend on
+// the host's KVM.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type VmFiles, writeInitramfs } from "./initramfs.ts";
-import { kernel } from "./kernel.ts";
+import { type CgroupSetup, type Init, type VmFiles, writeInitramfs } from "./initramfs.ts";
+import { kernel, type ModuleName } from "./kernel.ts";
 
 export type VmResult = { ok: boolean; text: string };
 
@@ -20,8 +21,16 @@ export type VmRun = {
 
 export type VmOptions = {
   files?: VmFiles;
-  /** Run by busybox sh as root, with the functions of test-lib.sh. */
+  /** Run as root by sh, busybox's or Debian's, with the functions of test-lib.sh. */
   script: string;
+  /** "busybox" where not said. With "systemd" the script is run by a service, once multi-user.target is reached. */
+  init?: Init;
+  /** "unified" where not said. */
+  cgroup?: CgroupSetup;
+  /** What is loaded on top of the modules that every machine has. */
+  modules?: readonly ModuleName[];
+  /** Processors; one where not said. */
+  cpus?: number;
   /** More for the kernel's command line. */
   append?: string;
   /** Milliseconds after which the machine is ended. */
@@ -40,45 +49,54 @@ export function parseConsole(text: string): Omit<VmRun, "console"> {
   return { results, exitCode: end === undefined ? undefined : Number(end) };
 }
 
+/** What makes systemd mount control groups so; see systemd(1), "Kernel command line". */
+const systemdParameters: Readonly<Record<CgroupSetup, string>> = {
+  unified: "systemd.unified_cgroup_hierarchy=1",
+  hybrid: "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0",
+  legacy: "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1",
+};
+
+/** What containers need: every machine loads these. */
+const usualModules = [
+  "overlay",
+  "loop",
+  "erofs",
+  "squashfs",
+  "fuse",
+  "veth",
+  "bridge",
+  "tun",
+  "dummy",
+] as const;
+
 /** Boots, runs `script`, turns off. Throws, with the console's end, where the machine does not reach its end in time. */
 export async function runInVm({
   files = {},
   script,
+  init = "busybox",
+  cgroup = "unified",
+  modules = [],
+  cpus = 1,
   append = "",
   timeout = 120_000,
   memory = 2048,
 }: VmOptions): Promise<VmRun> {
   const work = mkdtempSync(join(tmpdir(), "ctr-bun-vm-"));
   try {
-    const booted = kernel();
+    const { image, modules: modulesOf } = kernel();
     const initrd = join(work, "initrd");
-    await writeInitramfs(booted, files, script, initrd);
-    const child = Bun.spawn(
-      [
-        ...[
-          "qemu-system-x86_64",
-          "-accel",
-          "tcg",
-          "-cpu",
-          "max",
-          "-m",
-          `${memory}`,
-          "-nographic",
-          "-no-reboot",
-        ],
-        ...[
-          "-kernel",
-          booted.image,
-          "-initrd",
-          initrd,
-          "-append",
-          `console=ttyS0 quiet panic=-1 ${append}`.trim(),
-          "-nic",
-          "none",
-        ],
-      ],
-      { stdin: "ignore", stdout: "pipe", stderr: "pipe" },
-    );
+    writeInitramfs(init, modulesOf([...usualModules, ...modules]), files, script, initrd);
+    // The kernel makes a variable of init's environment of what it does not know: init.sh reads this one.
+    const mode = init === "systemd" ? systemdParameters[cgroup] : `vm_cgroup=${cgroup}`;
+    const commandLine = `console=ttyS0 quiet panic=-1 ${mode} ${append}`.trim();
+    const machine = ["-accel", "tcg", "-cpu", "max", "-smp", `${cpus}`, "-m", `${memory}`];
+    const devices = ["-nographic", "-no-reboot", "-nic", "none"];
+    const boot = ["-kernel", image, "-initrd", initrd, "-append", commandLine];
+    const child = Bun.spawn(["qemu-system-x86_64", ...machine, ...devices, ...boot], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
     let timedOut = false;
     const timer = setTimeout(() => {
       timedOut = true;

@@ -25,3 +25,11 @@ outcome() {
   outcome_output=$("$@" 2>&1)
   result "$outcome_name" ok "exit code $?: $outcome_output"
 }
+
+# as_user COMMAND...: runs it as the ordinary user of the machine with systemd, with the way to that user's manager and
+# bus, which are there after "systemctl start user@1000". Its cgroup stays the script's.
+as_user() {
+  setpriv --reuid=1000 --regid=1000 --clear-groups --inh-caps=-all env --ignore-environment --chdir=/home/user \
+    PATH="$PATH" HOME=/home/user USER=user XDG_RUNTIME_DIR=/run/user/1000 \
+    DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus "$@"
+}

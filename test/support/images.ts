@@ -5,8 +5,8 @@ import { join, resolve } from "node:path";
 import type { ImageName } from "../../scripts/images.ts";
 
 /**
- * The OCI layout of a test image, or the root file system "busybox-rootfs". Tags: busybox:1 (entry point, volume, stop
- * signal), busybox:plain, odd:1, debian-demo:1. Throws where it has not been made.
+ * The OCI layout of a test image, or a root file system: "busybox-rootfs", "debian-base". Tags: busybox:1 (entry point,
+ * volume, stop signal), busybox:plain, odd:1, debian-demo:1. Throws where it has not been made.
  */
 export function imagePath(name: ImageName): string {
   const path = join(resolve(import.meta.dir, "../.."), "build/images", name);

@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from "bun:test";
 import { runInVm, type VmRun } from "../../scripts/vm/run.ts";
 
 let vm: VmRun;
+let legacy: VmRun;
 
 beforeAll(async () => {
   vm = await runInVm({
@@ -17,9 +18,20 @@ beforeAll(async () => {
       outcome version ctr-bun --version
     `,
   });
+  legacy = await runInVm({
+    cgroup: "legacy",
+    modules: ["cls_cgroup", "bfq"],
+    cpus: 2,
+    script: `
+      outcome cgroups sh -c 'grep cgroup /proc/self/mounts | cut -d " " -f 2,3'
+      outcome together ls /sys/fs/cgroup/net_prio
+      outcome modules sh -c 'cut -d " " -f 1 /proc/modules'
+      outcome cpus cat /sys/fs/cgroup/cpuset/cpuset.cpus
+    `,
+  });
 }, 120_000);
 
-const text = (name: string): string => vm.results.get(name)?.text ?? "no result";
+const text = (name: string, of = vm): string => of.results.get(name)?.text ?? "no result";
 
 test("boots Debian's kernel and ends by itself", () => {
   expect(text("kernel")).toMatch(/^exit code 0: \d+\.\d+\.\d+-\S*cloud-amd64$/);
@@ -47,4 +59,20 @@ test("reports a command that fails", () => {
 
 test("starts ctr-bun", () => {
   expect(text("version")).toMatch(/^exit code 0: (ctr-bun|runc) version \d+\.\d+\.\d+\|commit: /);
+});
+
+test("has cgroup v1 instead, modules and processors where they are asked for", () => {
+  const mounts = text("cgroups", legacy).replace("exit code 0: ", "").split("|");
+  expect(mounts[0]).toBe("/sys/fs/cgroup tmpfs");
+  expect(mounts).toEqual(
+    expect.arrayContaining(
+      ["cpu,cpuacct", "net_cls,net_prio", "memory", "hugetlb"].map((name) => `/sys/fs/cgroup/${name} cgroup`),
+    ),
+  );
+  expect(mounts.filter((mount) => mount.endsWith("cgroup2"))).toEqual([]);
+  expect(text("together", legacy)).toContain("net_cls.classid");
+  expect(text("modules", legacy).split(/[ |]/)).toEqual(
+    expect.arrayContaining(["overlay", "cls_cgroup", "bfq"]),
+  );
+  expect(text("cpus", legacy)).toBe("exit code 0: 0-1");
 });
