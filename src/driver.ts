@@ -49,6 +49,8 @@ export interface Driver {
   probe(host: Host): Probe;
   /** Carries out a {@link import("./plan/step.ts").DriverAction}; may return a descriptor to keep. */
   act?(call: string, args: unknown, context: ActContext): void;
+  /** What an action does, in more words than its arguments: lines for people who read a plan. */
+  describe?(call: string, args: unknown): readonly string[];
 }
 
 /** What a driver's action may know of the container being made. */
@@ -137,6 +139,8 @@ export interface CgroupDriver extends Driver {
   stats(paths: Readonly<Record<string, string>>): CgroupStats;
   /** Events from now on: running out of memory, and what else the kernel tells of by itself. */
   watchEvents(paths: Readonly<Record<string, string>>): EventWatch;
+  /** Which devices the container may use, as the kernel holds it: lines for people. */
+  devices(paths: Readonly<Record<string, string>>): readonly string[];
   /** How many times a process was killed for memory. */
   oomKills(paths: Readonly<Record<string, string>>): number;
   /** Removes the directories (children first), waiting up to 10 s for the last process. Missing ones are fine. */

@@ -81,6 +81,18 @@ function refuseHole(rule: DeviceRule, name: string, list: ReadonlyMap<string, nu
   }
 }
 
+/** What the controller lets through, a device a line, with the file that says so before it. */
+export function deviceList(directory: string): string[] {
+  const path = `${directory}/devices.list`;
+  return [
+    `${path}:`,
+    ...readText(path)
+      .trim()
+      .split("\n")
+      .map((line) => `  ${line} allow`),
+  ];
+}
+
 /** Writes lines, each with one write(2), as the kernel wants them. */
 export function writeDeviceLines(directory: string, lines: DeviceLines): void {
   writeLines(`${directory}/devices.deny`, lines.deny);

@@ -10,13 +10,13 @@ import { type Prepare, prepareCgroups } from "../cgroup-common/prepare.ts";
 import { type WriteFirst, writeSetting } from "../cgroup-common/setting.ts";
 import { signalAll, signalOnce } from "../cgroup-common/signal.ts";
 import { cgroupProcesses, removeCgroups } from "../cgroup-common/tree.ts";
-import { attachDevices, type DeviceProgram } from "../cgroup-v2/devices.ts";
+import { attachDevices, attachedPrograms, type DeviceProgram, programLines } from "../cgroup-v2/devices.ts";
 import { type Enable, enableControllers } from "../cgroup-v2/enable.ts";
 import * as freezer2 from "../cgroup-v2/freezer.ts";
 import { joinTarget } from "../cgroup-v2/join.ts";
 import { memoryOomKills as oomKills2 } from "../cgroup-v2/memory.ts";
 import { inheritCpuset } from "./cpuset.ts";
-import { type DeviceLines, writeDeviceLines } from "./devices.ts";
+import { type DeviceLines, deviceList, writeDeviceLines } from "./devices.ts";
 import * as freezer1 from "./freezer.ts";
 import { memoryOomKills } from "./memory.ts";
 import { NAME, planCgroup, planJoin, UNIFIED } from "./plan.ts";
@@ -64,6 +64,7 @@ export const cgroupV1Driver: CgroupDriver = {
         throw fail({ code: "INTERNAL", message: `the cgroup driver ${NAME} does not know how to ${call}` });
     }
   },
+  describe: (call, args) => (call === "device-program" ? programLines(args as DeviceProgram) : []),
   update: (paths, resources) =>
     (require("./update.ts") as typeof import("./update.ts")).updateLegacy(paths, resources),
   freeze: (paths) => freezerOf(paths).freeze(),
@@ -75,6 +76,10 @@ export const cgroupV1Driver: CgroupDriver = {
   killAll,
   stats: readStats,
   watchEvents: (paths) => (require("./events.ts") as typeof import("./events.ts")).watchEvents(paths),
+  devices({ devices, unified }) {
+    const lists = devices === undefined ? [] : deviceList(devices);
+    return [...lists, ...(unified === undefined ? [] : attachedPrograms(unified))];
+  },
   oomKills: ({ memory, unified }) =>
     Number(memory !== undefined ? memoryOomKills(memory) : unified === undefined ? 0 : oomKills2(unified)),
   remove: (paths) => removeCgroups([...new Set(Object.values(paths))]),

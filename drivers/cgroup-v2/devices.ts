@@ -3,14 +3,16 @@
  * kernel asks at every open and mknod. Source: Documentation/admin-guide/cgroup-v2.rst, "Device controller".
  */
 import {
-  assembleBpf,
   attachDeviceProgram,
   BPF_DEVCG_DEV_BLOCK,
   BPF_DEVCG_DEV_CHAR,
-  type BpfInstruction,
   detachDevicePrograms,
+  deviceProgramIds,
+  effectiveProgramIds,
   loadDeviceProgram,
+  programInfo,
 } from "../../src/kernel/bpf.ts";
+import { assembleBpf, type BpfInstruction } from "../../src/kernel/bpf-code.ts";
 import { O_DIRECTORY, O_RDONLY } from "../../src/kernel/constants.ts";
 import { close, open, withFd } from "../../src/kernel/file.ts";
 import { ALL_ACCESS, type DevicePolicy, type DeviceRule } from "../cgroup-common/devices.ts";
@@ -118,6 +120,43 @@ function cellCode(cell: Cell, start: number): BpfInstruction[] {
 
 function answer(allow: boolean): BpfInstruction[] {
   return [{ op: "mov32", register: R0, immediate: allow ? 1 : 0 }, { op: "exit" }];
+}
+
+/** The program as a plan shows it; none where everything is allowed. */
+export function programLines({ policy }: DeviceProgram): string[] {
+  if (policy.allowAll && policy.rules.length === 0) return [];
+  return disassembler().disassembleBpf(assembleBpf(deviceProgram(policy)));
+}
+
+/**
+ * The programs that the kernel asks for a process in that directory, as it has them: first those that are attached to it,
+ * then those of the cgroups above.
+ */
+export function attachedPrograms(directory: string): string[] {
+  return withFd(open(directory, O_RDONLY | O_DIRECTORY), (cgroup) => {
+    const own = deviceProgramIds(cgroup);
+    const above = effectiveProgramIds(cgroup).filter((id) => !own.includes(id));
+    return [
+      ...own.flatMap((id) => programText(id, directory)),
+      ...above.flatMap((id) => programText(id, "a cgroup above it")),
+    ];
+  });
+}
+
+function programText(id: number, where: string): string[] {
+  const info = programInfo(id);
+  const head = `eBPF program ${id}`;
+  if (info === undefined) return [`${head}, attached to ${where}: may not be looked at`];
+  const { name, tag, code } = info;
+  return [
+    `${head} ${name === "" ? "(no name)" : name}, tag ${tag}, attached to ${where}`,
+    ...disassembler().disassembleBpf(code),
+  ];
+}
+
+/** Loaded only where somebody wants to see a program. */
+function disassembler(): typeof import("./disassemble.ts") {
+  return require("./disassemble.ts") as typeof import("./disassemble.ts");
 }
 
 /** Loads the program of the policy and attaches it in place of the one before. Everything allowed needs none. */

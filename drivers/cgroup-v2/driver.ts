@@ -9,7 +9,7 @@ import { type Prepare, prepareCgroups } from "../cgroup-common/prepare.ts";
 import { type WriteFirst, writeSetting } from "../cgroup-common/setting.ts";
 import { signalAll } from "../cgroup-common/signal.ts";
 import { cgroupProcesses, removeCgroups } from "../cgroup-common/tree.ts";
-import { attachDevices, type DeviceProgram } from "./devices.ts";
+import { attachDevices, attachedPrograms, type DeviceProgram, programLines } from "./devices.ts";
 import { type Enable, enableControllers } from "./enable.ts";
 import { freeze, isFrozen, thaw } from "./freezer.ts";
 import { planJoin } from "./join.ts";
@@ -50,6 +50,7 @@ export const cgroupV2Driver: CgroupDriver = {
         throw fail({ code: "INTERNAL", message: `the cgroup driver ${NAME} does not know how to ${call}` });
     }
   },
+  describe: (call, args) => (call === "device-program" ? programLines(args as DeviceProgram) : []),
   update: (paths, resources) =>
     (require("./update.ts") as typeof import("./update.ts")).updateUnified(directoryOf(paths), resources),
   freeze: (paths) => freeze(directoryOf(paths)),
@@ -60,6 +61,7 @@ export const cgroupV2Driver: CgroupDriver = {
   stats: (paths) => readStats(directoryOf(paths)),
   watchEvents: (paths) =>
     (require("./events.ts") as typeof import("./events.ts")).watchEvents(directoryOf(paths)),
+  devices: (paths) => attachedPrograms(directoryOf(paths)),
   oomKills: (paths) => Number(memoryOomKills(directoryOf(paths))),
   remove: (paths) => removeCgroups([directoryOf(paths)]),
 };

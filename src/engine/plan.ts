@@ -3,11 +3,12 @@
  * Not here: plans (plan/), or their text (plan/record.ts).
  */
 
+import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import { S_IFDIR } from "../kernel/constants.ts";
 import { readText, statusOf } from "../kernel/file.ts";
-import { recordPlan } from "../plan/record.ts";
-import { preparePlan } from "../runtime/prepare.ts";
+import { type Describe, recordPlan } from "../plan/record.ts";
+import { type ContainerRequest, preparePlan } from "../runtime/prepare.ts";
 import { parseJson } from "../spec/parse.ts";
 import { RuntimeConfig } from "../spec/runtime/config.ts";
 import { readFlags } from "./asked.ts";
@@ -21,7 +22,7 @@ import type { RunRequest } from "./run.ts";
 export function planBundle(engine: Engine, directory: string): string {
   const bundle = absolutePath(directory, engine.cwd);
   const config = parseJson(RuntimeConfig, readText(`${bundle}/config.json`), "config.json");
-  return recordPlan(preparePlan({ ...common(engine), id: "plan", bundle, config }));
+  return planText(engine, { id: "plan", bundle, config });
 }
 
 /**
@@ -47,13 +48,20 @@ export async function planImage(engine: Engine, request: RunRequest): Promise<st
   return await interruptible(async (signal) => {
     const { record, bundle, config, undo } = await createContainer(engine, { ...request, asked, signal });
     try {
-      return recordPlan(preparePlan({ ...common(engine), id: record.id, bundle, config }));
+      return planText(engine, { id: record.id, bundle, config });
     } finally {
       for (const left of undo.run()) engine.warn(`not taken back: ${String(left)}`);
     }
   });
 }
 
-function common(engine: Engine) {
-  return { root: engine.stateRoot, registry: engine.registry, host: engine.host } as const;
+function planText(engine: Engine, of: Pick<ContainerRequest, "id" | "bundle" | "config">): string {
+  const { stateRoot: root, registry, host } = engine;
+  return recordPlan(preparePlan({ root, registry, host, ...of }), true, describeWith(registry));
+}
+
+/** Drivers of cgroups may say more of what they do: what a program for devices is. */
+function describeWith(registry: DriverRegistry): Describe {
+  return ({ kind, name, call, args }) =>
+    kind === "cgroup" ? (registry.get(kind, name).describe?.(call, args) ?? []) : [];
 }

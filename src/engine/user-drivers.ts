@@ -22,6 +22,7 @@ const METHODS: { readonly [K in keyof DriverKinds]: readonly (keyof DriverKinds[
     "killAll",
     "stats",
     "watchEvents",
+    "devices",
     "oomKills",
     "remove",
   ],

@@ -1,11 +1,11 @@
 /**
- * eBPF for cgroups: an assembler for the few instructions that device programs need, loading a program, and attaching
- * it to a cgroup. Not here: what the program decides (drivers/cgroup-v2/devices.ts).
+ * eBPF for cgroups: loading a device program, attaching it to a cgroup, and asking for those that are attached.
+ * Not here: instructions (bpf-code.ts), what a program decides (drivers/cgroup-v2/devices.ts).
  *
- * Numbers from include/uapi/linux/bpf.h, bpf_common.h; the encoding from Documentation/bpf/standardization/
- * instruction-set.rst.
+ * Numbers and structs from include/uapi/linux/bpf.h.
  */
 import { fail } from "../error.ts";
+import { BPF_INSN_SIZE } from "./bpf-code.ts";
 import { callError, check } from "./check.ts";
 import { ERRNO } from "./errno.ts";
 import { close } from "./file.ts";
@@ -20,56 +20,22 @@ const BPF_PROG_LOAD = 5;
 const BPF_PROG_ATTACH = 8;
 const BPF_PROG_DETACH = 9;
 const BPF_PROG_GET_FD_BY_ID = 13;
+const BPF_OBJ_GET_INFO_BY_FD = 15;
 const BPF_PROG_QUERY = 16;
 const BPF_PROG_TYPE_CGROUP_DEVICE = 15;
 const BPF_CGROUP_DEVICE = 6;
 const BPF_F_ALLOW_MULTI = 2;
 const BPF_F_REPLACE = 4;
+const BPF_F_QUERY_EFFECTIVE = 1;
 /** Programs of one cgroup that are asked for: BPF_CGROUP_MAX_PROGS. */
 const MOST_PROGRAMS = 64;
 const LOG_SIZE = 65536;
-
-/** Operations, without their operand. */
-const OPCODES = {
-  /** 32-bit load from memory at register `source` + `offset`. */
-  ldxw: 0x61,
-  mov32: 0xb4,
-  and32: 0x54,
-  rsh32: 0x74,
-  jne: 0x55,
-  exit: 0x95,
-} as const;
-/** The operand is register `source`, not the immediate. */
-const FROM_REGISTER = 0x08;
-
-/** One instruction. `target` is the index of the instruction that a jump goes to. */
-export interface BpfInstruction {
-  readonly op: keyof typeof OPCODES;
-  readonly register?: number;
-  readonly source?: number;
-  readonly offset?: number;
-  readonly immediate?: number;
-  readonly target?: number;
-}
-
-/** Instructions as the kernel reads them: struct bpf_insn, 8 bytes each. */
-export function assembleBpf(instructions: readonly BpfInstruction[]): Uint8Array {
-  const bytes = new Uint8Array(instructions.length * 8);
-  const view = viewOf(bytes);
-  instructions.forEach((instruction, index) => {
-    const { op, register = 0, source, immediate = 0, target } = instruction;
-    const offset = target === undefined ? (instruction.offset ?? 0) : target - index - 1;
-    if (offset < -32768 || offset > 32767) {
-      throw fail({ code: "BPF", message: `an eBPF jump is too long: ${offset} instructions` });
-    }
-    const register_operand = source !== undefined && op !== "ldxw" ? FROM_REGISTER : 0;
-    view.setUint8(index * 8, OPCODES[op] | register_operand);
-    view.setUint8(index * 8 + 1, register | ((source ?? 0) << 4));
-    view.setInt16(index * 8 + 2, offset, true);
-    view.setInt32(index * 8 + 4, immediate | 0, true);
-  });
-  return bytes;
-}
+/** struct bpf_prog_info up to `name`, which every kernel that ctr-bun runs on has. */
+const PROG_INFO_SIZE = 80;
+/** How often programs are looked at again that somebody else changes meanwhile. */
+const TRIES = 10;
+/** Name of the programs that are ours: those that others have attached are left alone. */
+const OURS = "ctr_device";
 
 /** union bpf_attr of the call. */
 function attribute(fill: (view: DataView) => void): Uint8Array {
@@ -82,16 +48,18 @@ function bpf(command: number, attr: Uint8Array): number {
   return sys("bpf", command, attr, attr.byteLength);
 }
 
-/** Loads a device program; its descriptor. Refused by the verifier, the error's hint is the end of its log. */
-export function loadDeviceProgram(code: Uint8Array): number {
+/**
+ * Loads a device program; its descriptor. Refused by the verifier, the error's hint is the end of its log.
+ * @param name at most 15 letters, digits and `_`.
+ */
+export function loadDeviceProgram(code: Uint8Array, name = OURS): number {
   const license = cString("GPL");
   const attr = attribute((view) => {
     view.setUint32(0, BPF_PROG_TYPE_CGROUP_DEVICE, true);
-    view.setUint32(4, code.byteLength / 8, true);
+    view.setUint32(4, code.byteLength / BPF_INSN_SIZE, true);
     view.setBigUint64(8, BigInt(addressOf(code)), true);
     view.setBigUint64(16, BigInt(addressOf(license)), true);
-    for (const [index, letter] of [..."ctr_device"].entries())
-      view.setUint8(48 + index, letter.charCodeAt(0));
+    for (let index = 0; index < name.length; index++) view.setUint8(48 + index, name.charCodeAt(index));
   });
   let result = -ERRNO.EAGAIN;
   // The verifier gives EAGAIN when a signal comes in between.
@@ -118,12 +86,18 @@ function loadHint(errno: number): string | undefined {
   return undefined;
 }
 
-/** IDs of the device programs that are attached to that very cgroup. */
-export function deviceProgramIds(cgroup: number): number[] {
+/** The device programs that are attached to that very cgroup, in order, and how they are: flags of the attachment. */
+interface Attached {
+  readonly ids: number[];
+  readonly flags: number;
+}
+
+function query(cgroup: number, flags: number): Attached {
   const ids = new Uint8Array(MOST_PROGRAMS * 4);
   const attr = attribute((view) => {
     view.setUint32(0, cgroup, true);
     view.setUint32(4, BPF_CGROUP_DEVICE, true);
+    view.setUint32(8, flags, true);
     view.setBigUint64(16, BigInt(addressOf(ids)), true);
     view.setUint32(24, MOST_PROGRAMS, true);
   });
@@ -132,33 +106,125 @@ export function deviceProgramIds(cgroup: number): number[] {
     message: "cannot list the eBPF programs of the cgroup",
   });
   const count = viewOf(attr).getUint32(24, true);
-  return Array.from({ length: count }, (_none, index) => viewOf(ids).getUint32(index * 4, true));
+  return {
+    ids: Array.from({ length: count }, (_none, index) => viewOf(ids).getUint32(index * 4, true)),
+    flags: viewOf(attr).getUint32(12, true),
+  };
 }
 
-/**
- * Makes `program` the only device program of the cgroup (a descriptor of its directory). One that was there is
- * replaced in one step, so there is no moment without any, and none with both.
- */
-export function attachDeviceProgram(cgroup: number, program: number): void {
-  const [first, ...others] = deviceProgramIds(cgroup);
-  const old = first === undefined ? -1 : programById(first);
+/** IDs of the device programs that are attached to that very cgroup. */
+export function deviceProgramIds(cgroup: number): number[] {
+  return query(cgroup, 0).ids;
+}
+
+/** IDs of all that are asked when a process of the cgroup opens a device: those of the cgroups above count too. */
+export function effectiveProgramIds(cgroup: number): number[] {
+  return query(cgroup, BPF_F_QUERY_EFFECTIVE).ids;
+}
+
+/** What the kernel says of a program. */
+export interface ProgramInfo {
+  readonly id: number;
+  readonly name: string;
+  /** SHA-1 of its instructions, cut to 8 bytes: the same for the same program. */
+  readonly tag: string;
+  /** The instructions as the verifier left them; none where this process may not see them. */
+  readonly code: Uint8Array;
+}
+
+/** Of a program by its ID; undefined where there is none, or it may not be looked at (CAP_SYS_ADMIN is needed). */
+export function programInfo(id: number): ProgramInfo | undefined {
+  const program = programById(id);
+  if (program < 0) return undefined;
   try {
-    let result = old < 0 ? attach(cgroup, program, 0, -1) : attach(cgroup, program, BPF_F_REPLACE, old);
-    // It was attached without ALLOW_MULTI by somebody else: the new one comes first, then the old one goes.
-    if (result < 0 && old >= 0) {
-      result = attach(cgroup, program, 0, -1);
-      if (result === 0) detach(cgroup, old);
-    }
-    check(result, { syscall: "bpf", message: "cannot attach the eBPF program for devices to the cgroup" });
-    for (const id of others) detachById(cgroup, id);
+    const length = viewOf(readInfo(program, new Uint8Array(0))).getUint32(20, true);
+    const code = new Uint8Array(length);
+    const info = readInfo(program, code);
+    const seen = viewOf(info).getBigUint64(32, true) === 0n ? 0 : viewOf(info).getUint32(20, true);
+    return {
+      id,
+      name: textOf(info.subarray(64, 80)),
+      tag: Buffer.from(info.subarray(8, 16)).toString("hex"),
+      code: code.subarray(0, seen),
+    };
   } finally {
-    if (old >= 0) close(old);
+    close(program);
   }
 }
 
-/** Takes every device program off the cgroup. */
+/** struct bpf_prog_info; `code` gets the instructions. */
+function readInfo(program: number, code: Uint8Array): Uint8Array {
+  const info = new Uint8Array(PROG_INFO_SIZE);
+  if (code.byteLength > 0) {
+    viewOf(info).setUint32(20, code.byteLength, true);
+    viewOf(info).setBigUint64(32, BigInt(addressOf(code)), true);
+  }
+  const attr = attribute((view) => {
+    view.setUint32(0, program, true);
+    view.setUint32(4, info.byteLength, true);
+    view.setBigUint64(8, BigInt(addressOf(info)), true);
+  });
+  check(bpf(BPF_OBJ_GET_INFO_BY_FD, attr), { syscall: "bpf", message: "cannot look at an eBPF program" });
+  return info;
+}
+
+/**
+ * Attaches `program` to the cgroup (a descriptor of its directory) in the place of the one of ours that is there, in one
+ * step: at no moment is there none, or are there both. Programs of others stay: the kernel allows what all allow.
+ */
+export function attachDeviceProgram(cgroup: number, program: number): void {
+  let result = -ERRNO.ENOENT;
+  // ENOENT: the one to be replaced was taken away since it was looked at.
+  for (let tries = 0; tries < TRIES && result === -ERRNO.ENOENT; tries++) {
+    const { ids, flags } = query(cgroup, 0);
+    const [old, ...others] = ownPrograms(ids);
+    try {
+      result =
+        old === undefined ? attach(cgroup, program, 0, -1) : attach(cgroup, program, BPF_F_REPLACE, old);
+      if (result === -ERRNO.EPERM && ids.length > 0 && (flags & BPF_F_ALLOW_MULTI) === 0)
+        throw attachedAlone();
+      if (result >= 0) for (const other of others) detachProgram(cgroup, other);
+    } finally {
+      for (const fd of [old, ...others]) if (fd !== undefined) close(fd);
+    }
+  }
+  check(result, {
+    syscall: "bpf",
+    message: "cannot attach the eBPF program for devices to the cgroup",
+    hint:
+      result === -ERRNO.EPERM
+        ? "a program is attached above it that allows none below (no BPF_F_ALLOW_MULTI or BPF_F_ALLOW_OVERRIDE), or CAP_NET_ADMIN is missing"
+        : undefined,
+  });
+}
+
+/** Takes the device programs of ours off the cgroup. */
 export function detachDevicePrograms(cgroup: number): void {
-  for (const id of deviceProgramIds(cgroup)) detachById(cgroup, id);
+  for (const program of ownPrograms(deviceProgramIds(cgroup))) {
+    const result = detachProgram(cgroup, program);
+    close(program);
+    check(result, { syscall: "bpf", message: "cannot take an eBPF program for devices off the cgroup" });
+  }
+}
+
+/** Descriptors of those that are ours. What may not be looked at is somebody else's. */
+function ownPrograms(ids: readonly number[]): number[] {
+  return ids.flatMap((id) => {
+    const program = programById(id);
+    if (program < 0) return [];
+    if (textOf(readInfo(program, new Uint8Array(0)).subarray(64, 80)) === OURS) return [program];
+    close(program);
+    return [];
+  });
+}
+
+function attachedAlone(): Error {
+  return fail({
+    code: "CGROUP",
+    message:
+      "cannot attach the eBPF program for devices to the cgroup: another is attached so that it stands alone (without BPF_F_ALLOW_MULTI)",
+    hint: "take it off, or have it attached with BPF_F_ALLOW_MULTI: bpftool cgroup list shows it",
+  });
 }
 
 function attach(cgroup: number, program: number, flags: number, replaced: number): number {
@@ -174,7 +240,8 @@ function attach(cgroup: number, program: number, flags: number, replaced: number
   );
 }
 
-function detach(cgroup: number, program: number): number {
+/** Takes one device program off the cgroup; 0 or -errno. */
+export function detachProgram(cgroup: number, program: number): number {
   return bpf(
     BPF_PROG_DETACH,
     attribute((view) => {
@@ -183,14 +250,6 @@ function detach(cgroup: number, program: number): number {
       view.setUint32(8, BPF_CGROUP_DEVICE, true);
     }),
   );
-}
-
-function detachById(cgroup: number, id: number): void {
-  const program = programById(id);
-  if (program < 0) return;
-  const result = detach(cgroup, program);
-  close(program);
-  check(result, { syscall: "bpf", message: "cannot take an eBPF program for devices off the cgroup" });
 }
 
 function programById(id: number): number {

@@ -1,5 +1,5 @@
 /** A plan as text: every step with the field that it comes from, and the rows of the init. For golden tests and `plan`. */
-import type { Arg, HostAction, IdMapAction, Plan, Row, Step } from "./step.ts";
+import type { Arg, DriverAction, HostAction, IdMapAction, Plan, Row, Step } from "./step.ts";
 
 function bytesText(bytes: Uint8Array): string {
   const hex = Buffer.from(bytes.subarray(0, 32)).toString("hex");
@@ -34,7 +34,10 @@ function mapText(map: IdMapAction["map"]): string {
   return map.map((m) => `${m.containerID} ${m.hostID} ${m.size}`).join(", ");
 }
 
-function actionText(action: HostAction): string {
+/** What a driver's action does, in more words than its arguments; none where the driver has no more. */
+export type Describe = (action: DriverAction) => readonly string[];
+
+function actionText(action: HostAction, describe?: Describe): string {
   switch (action.do) {
     case "mkdir":
       return `mkdir ${action.path} ${action.mode.toString(8)}`;
@@ -71,20 +74,23 @@ function actionText(action: HostAction): string {
     case "net-device":
       return `net-device ${action.device} as ${action.name}`;
     case "driver":
-      return `${action.kind} ${action.name}: ${action.call} ${JSON.stringify(action.args)}`;
+      return [
+        `${action.kind} ${action.name}: ${action.call} ${JSON.stringify(action.args)}`,
+        ...(describe?.(action) ?? []),
+      ].join("\n      ");
   }
 }
 
-function stepText(step: Step, rows: boolean): string {
+function stepText(step: Step, rows: boolean, describe?: Describe): string {
   const head = `${step.on === "init" ? "init" : "host"}  ${step.field}: ${step.about}`;
   if (!rows) return head;
-  if (step.on === "host") return `${head}\n    ${actionText(step.action)}`;
+  if (step.on === "host") return `${head}\n    ${actionText(step.action, describe)}`;
   return [head, ...step.rows.map(rowText)].join("\n");
 }
 
 /** The plan, a line for each step, and below it (unless `rows` is false) what it does exactly. */
-export function recordPlan(plan: Plan, rows = true): string {
-  const lines = plan.steps.map((step) => stepText(step, rows));
+export function recordPlan(plan: Plan, rows = true, describe?: Describe): string {
+  const lines = plan.steps.map((step) => stepText(step, rows, describe));
   for (const warning of plan.warnings) lines.push(`warning  ${warning}`);
   return `${lines.join("\n")}\n`;
 }

@@ -4,13 +4,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, rmdirSync } from "node:fs";
 import { devicePolicy } from "../../drivers/cgroup-common/devices.ts";
-import { attachDevices } from "../../drivers/cgroup-v2/devices.ts";
+import { attachDevices, attachedPrograms, deviceProgram } from "../../drivers/cgroup-v2/devices.ts";
+import { disassembleBpf } from "../../drivers/cgroup-v2/disassemble.ts";
 import {
-  assembleBpf,
   attachDeviceProgram,
+  detachProgram,
   deviceProgramIds,
   loadDeviceProgram,
+  programInfo,
 } from "../../src/kernel/bpf.ts";
+import { assembleBpf } from "../../src/kernel/bpf-code.ts";
 import { O_DIRECTORY, O_RDONLY } from "../../src/kernel/constants.ts";
 import { close, open, withFd } from "../../src/kernel/file.ts";
 import { probeCgroups } from "../../src/runtime/host-cgroup.ts";
@@ -67,18 +70,84 @@ describe.skipIf(!runs)("a device program", () => {
     expect(await inside(": < /dev/zero")).toBe(0);
   });
 
-  test("takes the place of one that somebody else attached", async () => {
+  test("of somebody else's stays, and has its say", async () => {
     hold([{ allow: true }]);
-    const cgroup = open(directory, O_RDONLY | O_DIRECTORY);
-    const program = loadDeviceProgram(
+    const theirs = loadDeviceProgram(
       assembleBpf([{ op: "mov32", register: 0, immediate: 0 }, { op: "exit" }]),
+      "theirs",
     );
-    attachDeviceProgram(cgroup, program);
-    close(program);
-    close(cgroup);
-    expect(await inside(": < /dev/null")).not.toBe(0);
-    hold([{ allow: false }]);
-    expect(await inside(": < /dev/null")).toBe(0);
+    withFd(open(directory, O_RDONLY | O_DIRECTORY), (cgroup) => {
+      try {
+        attachDeviceProgram(cgroup, theirs);
+        hold([{ allow: false }]);
+        hold([{ allow: false }, { allow: true, type: "c", major: 1, minor: 11 }]);
+        expect(programs()).toHaveLength(2);
+        hold([{ allow: true }]);
+        expect(programs()).toHaveLength(1);
+      } finally {
+        detachProgram(cgroup, theirs);
+        close(theirs);
+      }
+    });
+    expect(programs()).toEqual([]);
+  });
+
+  test("is shown as it is attached, which is as it was assembled", () => {
+    const rules: LinuxDeviceCgroup[] = [
+      { allow: false },
+      { allow: true, type: "b", major: 8, access: "r" },
+      { allow: true, type: "c", major: 4095, minor: 1048575, access: "rw" },
+    ];
+    hold(rules);
+    const [id] = programs();
+    const assembled = assembleBpf(deviceProgram(devicePolicy(rules)));
+    expect(programInfo(id ?? 0)?.code).toEqual(assembled);
+    const [head, ...lines] = attachedPrograms(directory);
+    expect(head).toMatch(`eBPF program ${id} ctr_device, tag`);
+    expect(lines.slice(0, disassembleBpf(assembled).length)).toEqual(disassembleBpf(assembled));
+  });
+
+  test("is never gone and never another while it is replaced", async () => {
+    const rule = (minor: number): LinuxDeviceCgroup[] => [
+      { allow: false },
+      { allow: true, type: "b", major: 4000, minor },
+    ];
+    hold(rule(0));
+    // Opens what is always denied and what is always allowed, until its input ends; then says how it went.
+    const hammer = `
+      const { openSync, closeSync, readSync, fstatSync } = require("node:fs");
+      const counts = { opened: 0, denied: 0, allowed: 0, refused: 0 };
+      const go = (path, good, bad) => { try { closeSync(openSync(path, "r")); counts[good]++; } catch { counts[bad]++; } };
+      const until = Date.now() + 20_000;
+      process.stdin.on("end", () => { console.log(JSON.stringify(counts)); process.exit(0); });
+      process.stdin.resume();
+      console.log("begun");
+      const round = () => {
+        for (let at = 0; at < 200; at++) { go("/dev/kmsg", "opened", "denied"); go("/dev/zero", "allowed", "refused"); }
+        if (Date.now() < until) setImmediate(round);
+      };
+      round();`;
+    const script = `echo 0 > ${directory}/cgroup.procs && exec "$0" -e "$1"`;
+    const child = Bun.spawn(["sh", "-c", script, process.execPath, hammer], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    const reader = child.stdout.getReader();
+    let said = "";
+    while (!said.includes("begun")) said += new TextDecoder().decode((await reader.read()).value);
+    for (let update = 1; update <= 300; update++) {
+      hold(rule(update));
+      if (update % 10 === 0) await Bun.sleep(1);
+    }
+    child.stdin.end();
+    for (let part = await reader.read(); !part.done; part = await reader.read())
+      said += new TextDecoder().decode(part.value);
+    await child.exited;
+    const counts = JSON.parse(said.slice(said.indexOf("{")));
+    expect(counts).toMatchObject({ opened: 0, refused: 0 });
+    expect(Math.min(counts.denied, counts.allowed)).toBeGreaterThan(0);
+    expect(programs()).toHaveLength(1);
   });
 
   test("with thousands of rules is still taken", async () => {

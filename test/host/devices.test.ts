@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { cpSync, lstatSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeBundle } from "../support/bundle.ts";
+import { freshID, makeBundle } from "../support/bundle.ts";
 import { sh, withUser } from "../support/mounts.ts";
 
 const bundle = makeBundle();
@@ -92,4 +92,20 @@ describe("in /dev are", () => {
     });
     expect({ code, out, err }).toEqual({ code: 0, out: "file\n", err: "" });
   });
+});
+
+test("devices shows what the kernel lets a container use", () => {
+  const id = freshID();
+  bundle.configure(["sleep", "100"], ({ linux }) => {
+    linux.resources.devices = [{ allow: false }, { allow: true, type: "c", major: 10, minor: 229 }];
+  });
+  expect(bundle.ctr("run", "--detach", "--bundle", bundle.path, id).code).toBe(0);
+  try {
+    const { code, out } = bundle.ctr("devices", id);
+    expect(code).toBe(0);
+    for (const device of ["c 10:229 rwm", "c 1:3 rwm"]) expect(out).toContain(`${device} allow`);
+    expect(out).not.toContain("a *:* rwm");
+  } finally {
+    bundle.ctr("delete", "--force", id);
+  }
 });

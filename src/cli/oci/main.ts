@@ -43,6 +43,7 @@ const MORE_VERBS: Readonly<Record<string, () => unknown>> = {
   events: () => (require("./events.ts") as typeof import("./events.ts")).default,
   checkpoint: () => (require("./checkpoint.ts") as typeof import("./checkpoint.ts")).default,
   restore: () => (require("./restore.ts") as typeof import("./restore.ts")).default,
+  devices: () => (require("./devices.ts") as typeof import("./devices.ts")).default,
   ps: () => (require("./ps.ts") as typeof import("./ps.ts")).default,
 };
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { ALL_ACCESS, devicePolicy } from "../../../drivers/cgroup-common/devices.ts";
 import { deviceLines } from "../../../drivers/cgroup-v1/devices.ts";
 import { deviceProgram } from "../../../drivers/cgroup-v2/devices.ts";
-import { assembleBpf } from "../../../src/kernel/bpf.ts";
+import { assembleBpf } from "../../../src/kernel/bpf-code.ts";
 import type { LinuxDeviceCgroup } from "../../../src/spec/runtime/resources.ts";
 import { runDeviceProgram } from "./bpf.ts";
 
