@@ -13,7 +13,7 @@ export default verb({
   usage: "[OPTIONS]",
   args: { format: { type: "string", valueHint: "FORMAT", description: "json" } },
   notes: [
-    "Keys of config.toml: store, snapshotter, network, log-format, log-level, drivers;",
+    "Keys of config.toml: store, snapshotter, network, cgroup-manager, log-format, log-level, drivers;",
     '[registries."HOST:PORT"] with plain-http, realms, ca, auth-file; [limits] with memory, memory-swap, cpus,',
     "pids-limit, ulimit. A flag beats the environment (CTR_BUN_STORE, ...), which beats the file.",
   ].join("\n"),

@@ -2,19 +2,8 @@
  * The flags of `run`, which `plan` takes too. Words only: what they mean is in engine/config/.
  */
 import type { FlagDef } from "./argv.ts";
-
-const flag = <const A extends string>(description: string, alias?: A) =>
-  ({ type: "boolean", description, ...(alias === undefined ? {} : { alias }) }) as const;
-const text = (description: string, valueHint: string, alias?: string) =>
-  ({ type: "string", description, valueHint, ...(alias === undefined ? {} : { alias }) }) as const;
-const list = (description: string, valueHint: string, alias?: string) =>
-  ({
-    type: "string",
-    repeatable: true,
-    description,
-    valueHint,
-    ...(alias === undefined ? {} : { alias }),
-  }) as const;
+import { flag, list, text } from "./flag.ts";
+import { LIMIT_ARGS } from "./limit-args.ts";
 
 export const RUN_ARGS = {
   interactive: flag("Keep standard input open", "i"),
@@ -34,10 +23,18 @@ export const RUN_ARGS = {
   user: text("User to run as: NAME|UID[:GROUP|GID]", "USER", "u"),
   entrypoint: text("Program in place of the image's Entrypoint", "PROGRAM"),
   hostname: text("Host name inside the container", "NAME", "h"),
-  memory: text("Memory limit: 512k, 64m, 1.5g", "SIZE", "m"),
-  "memory-swap": text("Limit of memory and swap together; -1: no limit on swap", "SIZE"),
-  cpus: text("Number of CPUs: 0.5", "NUMBER"),
-  "pids-limit": text("Most processes and threads; -1: no limit", "NUMBER"),
+  ...LIMIT_ARGS,
+  "kernel-memory": text("Ignored: kernels no longer limit it", "SIZE"),
+  "oom-kill-disable": flag("Let programs wait, and not be killed, where memory runs out (cgroup v1)"),
+  "oom-score-adj": text("Who is killed first where the host's memory runs out: -1000 to 1000", "NUMBER"),
+  "cgroup-manager": text("Who makes the cgroup: cgroupfs, systemd or disabled", "MANAGER"),
+  cgroups: text("enabled, or disabled: the container gets no cgroup", "MODE"),
+  "cgroup-parent": text("Cgroup to make the container's in: a path, or a slice of systemd's", "PARENT"),
+  cgroupns: text("Cgroup namespace: private (the default on cgroup v2) or host", "MODE"),
+  "cgroup-conf": list(
+    "Write a file of the container's cgroup (cgroup v2): memory.high=1000000",
+    "FILE=VALUE",
+  ),
   "cap-add": list("Add a capability, or ALL", "NAME"),
   "cap-drop": list("Drop a capability, or ALL", "NAME"),
   "security-opt": list("seccomp=FILE|unconfined, no-new-privileges, systempaths=unconfined", "OPTION"),
@@ -47,6 +44,7 @@ export const RUN_ARGS = {
   },
   ulimit: list("Resource limit: nofile=1024:2048", "NAME=SOFT[:HARD]"),
   device: list("Give a device of the host: /dev/fuse[:INSIDE][:rwm]", "DEVICE"),
+  "device-cgroup-rule": list("Allow devices by number: 'c 10:* rwm'", "RULE"),
   label: list("Set a label", "NAME=VALUE", "l"),
   pull: text("When to pull: always, missing (the default), never", "WHEN"),
   platform: text("Platform of the image: linux/arm64", "PLATFORM"),

@@ -2,23 +2,26 @@
  * What a person asks of a container: the flags of `run`, read and judged before anything is done.
  * Not here: what depends on the image (create.ts).
  */
-import { availableParallelism } from "node:os";
-import type { Host } from "../driver.ts";
 import { fail } from "../error.ts";
-import { statusOf } from "../kernel/file.ts";
-import type { Rlimit } from "../spec/runtime/config.ts";
+import type { LinuxDeviceCgroup, Rlimit } from "../spec/runtime/config.ts";
+import { cgroupManager, checkCgroupManager } from "./cgroup-manager.ts";
 import { capabilityWarnings, chooseCapabilities } from "./config/capabilities.ts";
-import { type DeviceRequest, parseDeviceFlag } from "./config/devices.ts";
+import { type CgroupChoice, parseCgroupFlags } from "./config/cgroup-flags.ts";
+import { type DeviceRequest, parseDeviceFlag, parseDeviceRule } from "./config/devices.ts";
 import { type EnvChange, parseEnvFlag } from "./config/env.ts";
 import type { RunFlags } from "./config/flags.ts";
+import { kernelMemoryWarnings, parseLimits, parseOomScoreAdj } from "./config/limit-flags.ts";
+import { limitWarnings, newLimits } from "./config/limit-rules.ts";
 import { type MountRequest, parseMountFlag, parseTmpfsFlag, parseVolumeFlag } from "./config/mount-flags.ts";
 import { checkHostname, type HostEntry, parseAddHost, parseDns } from "./config/network-files.ts";
-import { buildLimits, type Limits } from "./config/resources.ts";
+import { type LimitResources, limitResources } from "./config/resources.ts";
 import { parseSecurityOptions, type SecurityOptions } from "./config/security.ts";
 import { parseUlimits } from "./config/ulimit.ts";
 import type { Engine } from "./engine.ts";
 import { readEnvFiles } from "./files.ts";
+import { limitHost } from "./limit-host.ts";
 import { checkName } from "./names.ts";
+import type { HostLimits } from "./record.ts";
 import { parseSignal } from "./signal.ts";
 import { checkBindSources } from "./sources.ts";
 
@@ -36,7 +39,11 @@ export interface Asked {
   readonly envChanges: readonly EnvChange[];
   readonly mounts: readonly MountRequest[];
   readonly devices: readonly DeviceRequest[];
-  readonly limits: Limits;
+  readonly deviceRules: readonly LinuxDeviceCgroup[];
+  readonly limits: HostLimits;
+  readonly resources: LimitResources;
+  readonly cgroup: CgroupChoice;
+  readonly oomScoreAdj: number | undefined;
   readonly rlimits: readonly Rlimit[];
   readonly capabilities: readonly string[];
   readonly security: SecurityOptions;
@@ -60,15 +67,10 @@ export function readFlags(flags: RunFlags, engine: Engine): Asked {
   ];
   checkBindSources(mounts);
   const defaults = settings.limits;
-  const limits = buildLimits(
-    {
-      memory: flags.memory ?? defaults.memory,
-      "memory-swap": flags["memory-swap"] ?? defaults["memory-swap"],
-      cpus: flags.cpus ?? defaults.cpus?.toString(),
-      "pids-limit": flags["pids-limit"] ?? defaults["pids-limit"]?.toString(),
-    },
-    { cpus: availableParallelism(), swapLimit: countsSwap(host) },
-  );
+  const limiting = limitHost(host);
+  const cgroup = parseCgroupFlags(flags, cgroupManager(engine), host.cgroup.mode);
+  checkCgroupManager(cgroup.manager);
+  const limits = newLimits(parseLimits(withDefaults(flags, defaults), limiting));
   const capabilityFlags = {
     add: flags["cap-add"],
     drop: flags["cap-drop"],
@@ -85,14 +87,34 @@ export function readFlags(flags: RunFlags, engine: Engine): Asked {
     ],
     mounts,
     devices: flags.device.map(parseDeviceFlag),
+    deviceRules: flags["device-cgroup-rule"].flatMap(parseDeviceRule),
     limits,
+    resources: limitResources(limits, limiting),
+    cgroup,
+    oomScoreAdj: parseOomScoreAdj(flags["oom-score-adj"]),
     rlimits: parseUlimits([...(defaults.ulimit ?? []), ...flags.ulimit]),
     capabilities: chooseCapabilities(capabilityFlags),
     security: parseSecurityOptions(flags["security-opt"]),
     network,
     dns: flags.dns.map(parseDns),
     hosts: flags["add-host"].map(parseAddHost),
-    warnings: [...limits.warnings, ...capabilityWarnings(capabilityFlags)],
+    warnings: [
+      ...kernelMemoryWarnings(flags),
+      ...limitWarnings(limits, limiting),
+      ...capabilityWarnings(capabilityFlags),
+    ],
+  };
+}
+
+/** A quota that is asked for takes the place of a number of CPUs that the configuration has. */
+function withDefaults(flags: RunFlags, defaults: Engine["settings"]["limits"]): RunFlags {
+  const hasQuota = flags["cpu-quota"] !== undefined || flags["cpu-period"] !== undefined;
+  return {
+    ...flags,
+    memory: flags.memory ?? defaults.memory,
+    "memory-swap": flags["memory-swap"] ?? defaults["memory-swap"],
+    cpus: flags.cpus ?? (hasQuota ? undefined : defaults.cpus?.toString()),
+    "pids-limit": flags["pids-limit"] ?? defaults["pids-limit"]?.toString(),
   };
 }
 
@@ -124,12 +146,4 @@ function refuseForJoined(flags: RunFlags, network: NetworkChoice): void {
     message: `it cannot be given with --network container:${network.container}`,
     hint: "give it to the container whose network it is",
   });
-}
-
-function countsSwap(host: Host): boolean {
-  const { controllers } = host.cgroup;
-  const v1 = controllers.memory;
-  if (v1 !== undefined) return statusOf(`${v1}/memory.memsw.limit_in_bytes`) !== undefined;
-  // The root of a cgroup2 tree has no limit files: the kernel's own list of swap areas tells whether it counts.
-  return statusOf("/proc/swaps") !== undefined;
 }

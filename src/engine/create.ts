@@ -15,6 +15,7 @@ import { writeJson } from "../spec/json.ts";
 import { parseJson } from "../spec/parse.ts";
 import { RuntimeConfig } from "../spec/runtime/config.ts";
 import type { Asked } from "./asked.ts";
+import { cgroupsPathOf } from "./config/cgroup-flags.ts";
 import { buildCommand, buildWorkingDirectory } from "./config/command.ts";
 import { buildEnv, withHome } from "./config/env.ts";
 import type { MountRequest } from "./config/mount-flags.ts";
@@ -163,6 +164,7 @@ async function makeContainer(
   });
   const choice =
     flags.privileged && asked.security.seccomp === "default" ? "unconfined" : asked.security.seccomp;
+  const hasConf = Object.keys(asked.cgroup.conf).length > 0;
   const config = buildRuntimeConfig({
     rootfs,
     readonlyRoot: flags["read-only"],
@@ -184,7 +186,10 @@ async function makeContainer(
       readonlyRoot: flags["read-only"],
     }),
     ...containerDevices(asked),
-    limits: asked.limits.resources,
+    limits: { ...asked.resources, ...(hasConf ? { unified: { ...asked.cgroup.conf } } : {}) },
+    ownCgroupNamespace: asked.cgroup.namespace === "private",
+    cgroupsPath: cgroupsPathOf(asked.cgroup, id),
+    oomScoreAdj: asked.oomScoreAdj,
     rlimits: asked.rlimits,
   });
   writeNew(`${directory}/config.json`, writeJson(config, 2), 0o600);

@@ -12,8 +12,8 @@ export interface ContainerDevices {
   readonly deviceRules: readonly LinuxDeviceCgroup[];
 }
 
-/** All of the host's with --privileged; else those of --device. */
-export function containerDevices(asked: Pick<Asked, "devices" | "flags">): ContainerDevices {
+/** All of the host's with --privileged; else those of --device, and rules of --device-cgroup-rule. */
+export function containerDevices(asked: Pick<Asked, "devices" | "deviceRules" | "flags">): ContainerDevices {
   const found = asked.devices.flatMap((request) =>
     findDevices(request).map((each) => ({ ...each, access: request.access })),
   );
@@ -27,5 +27,5 @@ export function containerDevices(asked: Pick<Asked, "devices" | "flags">): Conta
     };
   }
   const rules = found.map(({ device, access }) => deviceRule(device, access));
-  return { devices: named, deviceRules: [...DEFAULT_DEVICE_RULES, ...rules] };
+  return { devices: named, deviceRules: [...DEFAULT_DEVICE_RULES, ...rules, ...asked.deviceRules] };
 }

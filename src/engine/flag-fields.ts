@@ -4,25 +4,44 @@
  */
 import { CtrError, fail } from "../error.ts";
 import type { MountRequest } from "./config/mount-flags.ts";
+import type { HostLimits } from "./record.ts";
 
 const FLAGS: readonly (readonly [RegExp, string])[] = [
   [/^linux\.resources\.memory\.swap$/, "--memory-swap"],
+  [/^linux\.resources\.memory\.reservation$/, "--memory-reservation"],
+  [/^linux\.resources\.memory\.swappiness$/, "--memory-swappiness"],
+  [/^linux\.resources\.memory\.disableOOMKiller$/, "--oom-kill-disable"],
   [/^linux\.resources\.memory\b/, "--memory"],
-  [/^linux\.resources\.cpu\b/, "--cpus"],
+  [/^linux\.resources\.cpu\.shares$/, "--cpu-shares"],
+  [/^linux\.resources\.cpu\.realtimePeriod$/, "--cpu-rt-period"],
+  [/^linux\.resources\.cpu\.realtimeRuntime$/, "--cpu-rt-runtime"],
+  [/^linux\.resources\.cpu\.cpus$/, "--cpuset-cpus"],
+  [/^linux\.resources\.cpu\.mems$/, "--cpuset-mems"],
+  [/^linux\.resources\.cpu$/, "--cpus"],
   [/^linux\.resources\.pids\b/, "--pids-limit"],
+  [/^linux\.resources\.blockIO\.weightDevice\b/, "--blkio-weight-device"],
+  [/^linux\.resources\.blockIO\.throttleReadBpsDevice\b/, "--device-read-bps"],
+  [/^linux\.resources\.blockIO\.throttleWriteBpsDevice\b/, "--device-write-bps"],
+  [/^linux\.resources\.blockIO\.throttleReadIOPSDevice\b/, "--device-read-iops"],
+  [/^linux\.resources\.blockIO\.throttleWriteIOPSDevice\b/, "--device-write-iops"],
+  [/^linux\.resources\.blockIO\b/, "--blkio-weight"],
+  [/^linux\.resources\.unified\b/, "--cgroup-conf"],
+  [/^linux\.cgroupsPath$/, "--cgroup-parent"],
+  [/^process\.oomScoreAdj$/, "--oom-score-adj"],
   [/^process\.cwd$/, "--workdir"],
   [/^process\.user\b/, "--user"],
   [/^process\.rlimits\b/, "--ulimit"],
 ];
 
-/** What a mount in config.json was asked for with. */
-export interface AskedMounts {
+/** What a mount in config.json, or a quota, was asked for with. */
+export interface AskedParts {
+  readonly limits?: HostLimits;
   readonly mounts: readonly { readonly destination: string }[];
   readonly requests: readonly Pick<MountRequest, "target" | "field">[];
 }
 
 /** The same error, naming the flag instead of the field where there is one. */
-export function inFlags(error: unknown, asked?: AskedMounts): unknown {
+export function inFlags(error: unknown, asked?: AskedParts): unknown {
   if (!(error instanceof CtrError) || error.field === undefined) return error;
   const field = flagOf(error.field, asked);
   if (field === undefined) return error;
@@ -32,6 +51,12 @@ export function inFlags(error: unknown, asked?: AskedMounts): unknown {
   return fail({ code, message, field, step, syscall, path, errno, hint, exitCode, cause: error });
 }
 
+/** The same warning, naming flags. */
+export function warningInFlags(message: string, limits?: HostLimits): string {
+  const asked = limits === undefined ? undefined : { mounts: [], requests: [], limits };
+  return message.replace(/\blinux\.[\w.]*\w/g, (field) => flagOf(field, asked) ?? field);
+}
+
 /** Some texts name a field once more. */
 function inWords(text: string): string {
   return text
@@ -39,11 +64,15 @@ function inWords(text: string): string {
     .replaceAll("linux.resources.memory.limit", "--memory");
 }
 
-function flagOf(field: string, asked: AskedMounts | undefined): string | undefined {
+function flagOf(field: string, asked: AskedParts | undefined): string | undefined {
   const index = /^mounts\[(\d+)\]/.exec(field)?.[1];
   if (index !== undefined) {
     const destination = asked?.mounts[Number(index)]?.destination;
     return asked?.requests.find(({ target }) => target === destination)?.field;
+  }
+  if (/^linux\.resources\.cpu\.(quota|period)$/.test(field)) {
+    const flag = field.endsWith("quota") ? "--cpu-quota" : "--cpu-period";
+    return asked?.limits?.nanoCpus === undefined ? flag : "--cpus";
   }
   return FLAGS.find(([pattern]) => pattern.test(field))?.[1];
 }

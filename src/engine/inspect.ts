@@ -4,7 +4,7 @@
  */
 import { containerDirectory } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import type { ContainerRecord } from "./record.ts";
+import type { ContainerRecord, HostLimits } from "./record.ts";
 import { containerStatus } from "./status.ts";
 
 /** Go's zero time. */
@@ -86,6 +86,37 @@ export function inspectContainer(engine: Engine, record: ContainerRecord) {
   };
 }
 
+/** Names and zeros of Docker's. */
+function limits(host: HostLimits) {
+  const rates = (list: HostLimits["blkioDeviceReadBps"]) =>
+    (list ?? []).map(({ path, rate }) => ({ Path: path, Rate: rate }));
+  return {
+    CpuShares: host.cpuShares ?? 0,
+    Memory: host.memory ?? 0,
+    NanoCpus: host.nanoCpus ?? 0,
+    BlkioWeight: host.blkioWeight ?? 0,
+    BlkioWeightDevice: (host.blkioWeightDevice ?? []).map(({ path, weight }) => ({
+      Path: path,
+      Weight: weight,
+    })),
+    BlkioDeviceReadBps: rates(host.blkioDeviceReadBps),
+    BlkioDeviceWriteBps: rates(host.blkioDeviceWriteBps),
+    BlkioDeviceReadIOps: rates(host.blkioDeviceReadIOps),
+    BlkioDeviceWriteIOps: rates(host.blkioDeviceWriteIOps),
+    CpuPeriod: host.cpuPeriod ?? 0,
+    CpuQuota: host.cpuQuota ?? 0,
+    CpuRealtimePeriod: host.cpuRealtimePeriod ?? 0,
+    CpuRealtimeRuntime: host.cpuRealtimeRuntime ?? 0,
+    CpusetCpus: host.cpusetCpus ?? "",
+    CpusetMems: host.cpusetMems ?? "",
+    MemoryReservation: host.memoryReservation ?? 0,
+    MemorySwap: host.memorySwap ?? 0,
+    MemorySwappiness: host.memorySwappiness ?? null,
+    OomKillDisable: host.oomKillDisable ?? false,
+    PidsLimit: host.pidsLimit ?? 0,
+  };
+}
+
 function hostConfig({ host }: ContainerRecord) {
   return {
     Binds: host.binds,
@@ -107,9 +138,13 @@ function hostConfig({ host }: ContainerRecord) {
       ]),
     ),
     Init: host.init,
-    Memory: host.memory,
-    MemorySwap: host.memorySwap,
-    NanoCpus: host.cpuQuota * 10_000,
-    PidsLimit: host.pidsLimit,
+    OomScoreAdj: host.oomScoreAdj ?? 0,
+    Cgroup: "",
+    CgroupManager: host.cgroupManager ?? "cgroupfs",
+    CgroupParent: host.cgroupParent ?? "",
+    CgroupnsMode: host.cgroupnsMode ?? "private",
+    CgroupConf: host.cgroupConf ?? {},
+    DeviceCgroupRules: host.deviceCgroupRules ?? [],
+    ...limits(host),
   };
 }

@@ -28,8 +28,7 @@ export interface RecordParts {
 
 export function newRecord(parts: RecordParts): ContainerRecord {
   const { asked, image, entrypoint } = parts;
-  const { flags, limits } = asked;
-  const { memory, cpu, pids } = limits.resources;
+  const { flags, cgroup } = asked;
   const defaults = image.config.config ?? {};
   const stopSignal = flags["stop-signal"] ?? defaults.StopSignal;
   const hasEntrypoint = entrypoint !== undefined && entrypoint.length > 0 && entrypoint[0] !== "";
@@ -67,10 +66,13 @@ export function newRecord(parts: RecordParts): ContainerRecord {
       tmpfs: [...flags.tmpfs],
       dns: [...asked.dns],
       extraHosts: [...flags["add-host"]],
-      memory: Number(memory?.limit ?? 0),
-      memorySwap: Number(memory?.swap ?? 0),
-      cpuQuota: Number(cpu?.quota ?? 0),
-      pidsLimit: Number(pids?.limit ?? 0),
+      oomScoreAdj: asked.oomScoreAdj,
+      cgroupManager: cgroup.manager,
+      cgroupParent: cgroup.parent,
+      cgroupnsMode: cgroup.namespace,
+      cgroupConf: { ...cgroup.conf },
+      deviceCgroupRules: [...flags["device-cgroup-rule"]],
+      ...asked.limits,
     },
     mounts: parts.mounts.map(({ type, source = "", target, readonly, propagation }) => ({
       type,

@@ -12,8 +12,10 @@ import { type ContainerRequest, preparePlan } from "../runtime/prepare.ts";
 import { parseJson } from "../spec/parse.ts";
 import { RuntimeConfig } from "../spec/runtime/config.ts";
 import { readFlags } from "./asked.ts";
+import { cgroupRequest } from "./cgroup-manager.ts";
 import { createContainer } from "./create.ts";
 import { type Engine, requireRoot } from "./engine.ts";
+import { inFlags } from "./flag-fields.ts";
 import { interruptible } from "./interrupt.ts";
 import { absolutePath } from "./path.ts";
 import type { RunRequest } from "./run.ts";
@@ -46,16 +48,23 @@ export async function planImage(engine: Engine, request: RunRequest): Promise<st
   requireRoot(engine.host, "plan");
   const asked = readFlags(request.flags, engine);
   return await interruptible(async (signal) => {
-    const { record, bundle, config, undo } = await createContainer(engine, { ...request, asked, signal });
+    const created = await createContainer(engine, { ...request, asked, signal });
+    const { record, bundle, config, undo, requests } = created;
+    const { host } = record;
     try {
-      return planText(engine, { id: record.id, bundle, config });
+      return planText(engine, { id: record.id, bundle, config, ...cgroupRequest(host.cgroupManager) });
+    } catch (error) {
+      throw inFlags(error, { mounts: config.mounts ?? [], requests, limits: host });
     } finally {
       for (const left of undo.run()) engine.warn(`not taken back: ${String(left)}`);
     }
   });
 }
 
-function planText(engine: Engine, of: Pick<ContainerRequest, "id" | "bundle" | "config">): string {
+function planText(
+  engine: Engine,
+  of: Pick<ContainerRequest, "id" | "bundle" | "config" | "noCgroup">,
+): string {
   const { stateRoot: root, registry, host } = engine;
   return recordPlan(preparePlan({ root, registry, host, ...of }), true, describeWith(registry));
 }

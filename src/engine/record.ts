@@ -19,6 +19,43 @@ export const MountRecord = lazy(() =>
 );
 export type MountRecord = v.InferOutput<typeof MountRecord>;
 
+/** A weight for a disk by the path of its device, or a rate: bytes or operations a second. */
+const WeightOfDevice = lazy(() => object({ path: v.string(), weight: v.number() }));
+const RateOfDevice = lazy(() => object({ path: v.string(), rate: v.number() }));
+
+const number = optional(v.number());
+const rates = optional(v.array(RateOfDevice));
+
+/**
+ * Limits under the names of Docker's HostConfig; what is left out, 0 or empty is not set. Bytes and microseconds, but
+ * for `nanoCpus`; -1 is no limit. Of `nanoCpus` and `cpuQuota` with `cpuPeriod` there is one at most.
+ */
+const LIMITS = {
+  memory: number,
+  memorySwap: number,
+  memoryReservation: number,
+  /** 0 is a value here. */
+  memorySwappiness: number,
+  oomKillDisable: optional(v.boolean()),
+  nanoCpus: number,
+  cpuShares: number,
+  cpuQuota: number,
+  cpuPeriod: number,
+  cpuRealtimePeriod: number,
+  cpuRealtimeRuntime: number,
+  cpusetCpus: optional(v.string()),
+  cpusetMems: optional(v.string()),
+  pidsLimit: number,
+  blkioWeight: number,
+  blkioWeightDevice: optional(v.array(WeightOfDevice)),
+  blkioDeviceReadBps: rates,
+  blkioDeviceWriteBps: rates,
+  blkioDeviceReadIOps: rates,
+  blkioDeviceWriteIOps: rates,
+} as const;
+export const HostLimits = lazy(() => object(LIMITS));
+export type HostLimits = v.InferOutput<typeof HostLimits>;
+
 /** Times are RFC 3339; sizes bytes. */
 export const ContainerRecord = lazy(() =>
   object({
@@ -55,10 +92,14 @@ export const ContainerRecord = lazy(() =>
       tmpfs: texts,
       dns: texts,
       extraHosts: texts,
-      memory: v.number(),
-      memorySwap: v.number(),
-      cpuQuota: v.number(),
-      pidsLimit: v.number(),
+      oomScoreAdj: number,
+      cgroupManager: optional(v.picklist(["cgroupfs", "systemd", "disabled"])),
+      cgroupParent: optional(v.string()),
+      /** Whether the container has a cgroup namespace of its own: `private`, else `host`. */
+      cgroupnsMode: optional(v.picklist(["host", "private"])),
+      cgroupConf: optional(map(v.string())),
+      deviceCgroupRules: optional(texts),
+      ...LIMITS,
     }),
     mounts: v.array(MountRecord),
     state: object({

@@ -9,12 +9,13 @@ import { close, open, removeTree, statusOf } from "../kernel/file.ts";
 import { catchSignals } from "../kernel/signal.ts";
 import { type ExitStatus, runContainer } from "../runtime/lifecycle.ts";
 import { readFlags } from "./asked.ts";
+import { cgroupRequest } from "./cgroup-manager.ts";
 import type { RunFlags } from "./config/flags.ts";
 import { updateRecord } from "./containers.ts";
 import { type Created, type CreateRequest, createContainer, throwIfAborted } from "./create.ts";
 import { type Engine, requireRoot } from "./engine.ts";
 import { writeNew } from "./files.ts";
-import { inFlags } from "./flag-fields.ts";
+import { inFlags, warningInFlags } from "./flag-fields.ts";
 import { interruptible } from "./interrupt.ts";
 import { absolutePath } from "./path.ts";
 import { removeContainerFiles, unmountContainer } from "./remove.ts";
@@ -71,7 +72,8 @@ async function runCreated(engine: Engine, created: Created, flags: RunFlags): Pr
       stdio: [stdin, 1, 2],
       terminal: "pass-through",
       init: flags.init,
-      onWarning: (message) => engine.warn(message),
+      ...cgroupRequest(record.host.cgroupManager),
+      onWarning: (message) => engine.warn(warningInFlags(message, record.host)),
       onCreated(pid) {
         created.made();
         const startedAt = new Date().toISOString();
@@ -82,7 +84,8 @@ async function runCreated(engine: Engine, created: Created, flags: RunFlags): Pr
       },
     });
   } catch (error) {
-    throw inFlags(error, { mounts: config.mounts ?? [], requests: created.requests });
+    const { requests } = created;
+    throw inFlags(error, { mounts: config.mounts ?? [], requests, limits: record.host });
   } finally {
     if (stdin !== 0) close(stdin);
   }

@@ -144,12 +144,14 @@ function hostDevice(path: string, follow = true): HostDevice | undefined {
   return { path, type: status.type === S_IFCHR ? "c" : "b", major, minor, mode: mode & 0o7777, uid, gid };
 }
 
-function badDevice(path: string, why: string): CtrError {
-  return fail({
-    code: "NOT_FOUND",
-    field: "--device",
-    message: `${path} ${why} on this host`,
-    path,
-    hint: "name a node below /dev",
-  });
+/** Numbers of the disk at a path. @throws CtrError NOT_FOUND that names the flag. */
+export function findDisk(path: string, field: string): { major: number; minor: number } {
+  const device = hostDevice(path);
+  if (device?.type === "b") return { major: device.major, minor: device.minor };
+  const why = statusOf(path) === undefined ? "is not there" : "is not a disk";
+  throw badDevice(path, why, field, "name a block device: 'lsblk -p' lists them");
+}
+
+function badDevice(path: string, why: string, field = "--device", hint = "name a node below /dev"): CtrError {
+  return fail({ code: "NOT_FOUND", field, message: `${path} ${why} on this host`, path, hint });
 }

@@ -54,6 +54,34 @@ export function deviceRule(device: HostDevice, access: string): LinuxDeviceCgrou
   return { allow: true, type: device.type, major: device.major, minor: device.minor, access };
 }
 
+/**
+ * `--device-cgroup-rule "c 10:* rwm"` to rules that let the container use such devices, once it has nodes of them.
+ * Type `a` is both types: only where it means every device is it a rule of that type, which forgets all others.
+ */
+export function parseDeviceRule(text: string): LinuxDeviceCgroup[] {
+  const [, type = "", major = "", minor = "", access = ""] =
+    /^([abc]) (\d{1,10}|\*):(\d{1,10}|\*) ([rwm]{1,3})$/.exec(text) ?? [];
+  if (type === "") {
+    throw fail({
+      code: "INVALID_FLAG",
+      field: "--device-cgroup-rule",
+      message: `${JSON.stringify(text)} is not a rule for devices`,
+      hint: "write type (a, b or c), major and minor number or *, and access: 'c 10:* rwm'",
+    });
+  }
+  const isAll =
+    type === "a" && major === "*" && minor === "*" && "rwm".split("").every((each) => access.includes(each));
+  if (isAll) return [...ALL_DEVICE_RULES];
+  const types = type === "a" ? (["c", "b"] as const) : ([type === "c" ? "c" : "b"] as const);
+  return types.map((each) => ({
+    allow: true,
+    type: each,
+    ...(major === "*" ? {} : { major: Number(major) }),
+    ...(minor === "*" ? {} : { minor: Number(minor) }),
+    access,
+  }));
+}
+
 const character = (major: number, minor: number): LinuxDeviceCgroup => ({
   allow: true,
   type: "c",

@@ -1,10 +1,11 @@
 /**
  * The flags of `run`, as people type them, under their own names. Types only.
  */
-import type { LimitFlags } from "./resources.ts";
+import type { CgroupFlags } from "./cgroup-flags.ts";
+import type { LimitFlags } from "./limit-flags.ts";
 
 /** What `run` and `plan` get from the command line. */
-export interface RunFlags extends LimitFlags {
+export interface RunFlags extends LimitFlags, CgroupFlags {
   readonly interactive: boolean;
   readonly tty: boolean;
   readonly rm: boolean;
@@ -28,6 +29,8 @@ export interface RunFlags extends LimitFlags {
   readonly network: string | undefined;
   readonly ulimit: readonly string[];
   readonly device: readonly string[];
+  readonly "device-cgroup-rule": readonly string[];
+  readonly "oom-score-adj": string | undefined;
   readonly label: readonly string[];
   readonly pull: string | undefined;
   readonly platform: string | undefined;

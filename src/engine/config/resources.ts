@@ -1,75 +1,72 @@
 /**
- * Limits to linux.resources, apart from devices: memory, swap, CPUs, pids.
- * Not here: cgroups (drivers).
+ * A container's limits as linux.resources, apart from rules for devices.
+ * Not here: flags (limit-flags.ts), or cgroups (drivers).
  */
-import { type CtrError, fail } from "../../error.ts";
 import type { LinuxResources } from "../../spec/runtime/config.ts";
-import { CPU_PERIOD, parseCount, parseCpus, parseSize } from "./size.ts";
+import type { HostLimits } from "../record.ts";
+import { CPU_PERIOD } from "./size.ts";
 
-/** As typed. */
-export interface LimitFlags {
-  readonly memory?: string | undefined;
-  readonly "memory-swap"?: string | undefined;
-  readonly cpus?: string | undefined;
-  readonly "pids-limit"?: string | undefined;
-}
+/** The part of linux.resources that limits make. */
+export type LimitResources = Pick<LinuxResources, "memory" | "cpu" | "pids" | "blockIO">;
 
-/** What this host can limit. */
-export interface LimitHost {
-  readonly cpus: number;
+/** What else it takes. */
+export interface ResourceHost {
   /** Whether the kernel counts swap for a cgroup. */
   readonly swapLimit: boolean;
+  /** Numbers of the disk at a path. @throws CtrError that names the flag. */
+  diskAt(path: string, flag: string): { readonly major: number; readonly minor: number };
 }
 
-/** Limits and what a person should know about them. */
-export interface Limits {
-  readonly resources: Pick<LinuxResources, "memory" | "cpu" | "pids">;
-  readonly warnings: readonly string[];
+/** Nanoseconds of `--cpus` in a microsecond of quota. */
+const NANO_PER_QUOTA = 1_000_000_000 / CPU_PERIOD;
+
+/** What is not set is left out. */
+export function limitResources(limits: HostLimits, host: ResourceHost): LimitResources {
+  const { nanoCpus } = limits;
+  const quota = nanoCpus ? Math.round(nanoCpus / NANO_PER_QUOTA) : limits.cpuQuota;
+  return defined({
+    memory: section({
+      limit: limits.memory || undefined,
+      swap: host.swapLimit ? limits.memorySwap || undefined : undefined,
+      reservation: limits.memoryReservation || undefined,
+      swappiness: limits.memorySwappiness,
+      disableOOMKiller: limits.oomKillDisable === true ? true : undefined,
+    }),
+    cpu: section({
+      shares: limits.cpuShares || undefined,
+      quota: quota || undefined,
+      period: nanoCpus ? CPU_PERIOD : limits.cpuPeriod || undefined,
+      realtimeRuntime: limits.cpuRealtimeRuntime || undefined,
+      realtimePeriod: limits.cpuRealtimePeriod || undefined,
+      cpus: limits.cpusetCpus || undefined,
+      mems: limits.cpusetMems || undefined,
+    }),
+    pids: section({ limit: limits.pidsLimit || undefined }),
+    blockIO: blockIO(limits, host),
+  });
 }
 
-/** Limits for `flags`. Without --memory-swap, as much swap as memory may be used, as in Docker. */
-export function buildLimits(flags: LimitFlags, host: LimitHost): Limits {
-  const warnings: string[] = [];
-  const resources: {
-    memory?: LinuxResources["memory"];
-    cpu?: LinuxResources["cpu"];
-    pids?: LinuxResources["pids"];
-  } = {};
-  const memory = flags.memory === undefined ? undefined : parseSize(flags.memory, "--memory");
-  if (memory === 0) throw badLimit("--memory", "0 is not a limit", "leave the flag out for no limit");
-  const swap = swapLimit(flags["memory-swap"], memory);
-  if (memory !== undefined) {
-    resources.memory = { limit: memory };
-    if (host.swapLimit && swap !== undefined) resources.memory.swap = swap;
-    else if (flags["memory-swap"] !== undefined && swap !== -1) {
-      warnings.push("this kernel does not count swap for a cgroup: --memory-swap has no effect");
-    }
-  }
-  // 0 is Docker's word for no limit: over a limit of the configuration, too.
-  if (flags.cpus !== undefined && !/^0*\.?0+$/.test(flags.cpus)) {
-    resources.cpu = { quota: parseCpus(flags.cpus, host.cpus), period: CPU_PERIOD };
-  }
-  if (flags["pids-limit"] !== undefined) {
-    const limit = parseCount(flags["pids-limit"], "--pids-limit");
-    resources.pids = { limit: limit === 0 ? -1 : limit };
-  }
-  return { resources, warnings };
+function blockIO(limits: HostLimits, host: ResourceHost): LimitResources["blockIO"] {
+  const rates = (list: HostLimits["blkioDeviceReadBps"], flag: string) =>
+    list?.map(({ path, rate }) => ({ ...host.diskAt(path, flag), rate }));
+  return section({
+    weight: limits.blkioWeight || undefined,
+    weightDevice: limits.blkioWeightDevice?.map(({ path, weight }) => ({
+      ...host.diskAt(path, "--blkio-weight-device"),
+      weight,
+    })),
+    throttleReadBpsDevice: rates(limits.blkioDeviceReadBps, "--device-read-bps"),
+    throttleWriteBpsDevice: rates(limits.blkioDeviceWriteBps, "--device-write-bps"),
+    throttleReadIOPSDevice: rates(limits.blkioDeviceReadIOps, "--device-read-iops"),
+    throttleWriteIOPSDevice: rates(limits.blkioDeviceWriteIOps, "--device-write-iops"),
+  });
 }
 
-/** Bytes of memory and swap together, -1 for no limit; undefined where nothing is limited. */
-function swapLimit(text: string | undefined, memory: number | undefined): number | undefined {
-  if (text === undefined || text === "0") return memory === undefined ? undefined : memory * 2;
-  if (text === "-1") return -1;
-  const swap = parseSize(text, "--memory-swap");
-  if (memory === undefined) {
-    throw badLimit("--memory-swap", "it needs --memory", "it limits memory and swap together");
-  }
-  if (swap < memory) {
-    throw badLimit("--memory-swap", `${text} is below --memory`, "it is memory and swap together");
-  }
-  return swap;
+function defined<T extends object>(fields: T): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 }
 
-function badLimit(field: string, message: string, hint: string): CtrError {
-  return fail({ code: "INVALID_FLAG", field, message, hint });
+function section<T extends object>(fields: T): T | undefined {
+  const kept = defined(fields);
+  return Object.keys(kept).length === 0 ? undefined : kept;
 }

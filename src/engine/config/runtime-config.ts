@@ -38,7 +38,11 @@ export interface ContainerParts {
   readonly mounts: readonly Mount[];
   readonly devices: readonly LinuxDevice[];
   readonly deviceRules: readonly LinuxDeviceCgroup[];
-  readonly limits: Pick<LinuxResources, "memory" | "cpu" | "pids">;
+  readonly limits: Omit<LinuxResources, "devices">;
+  /** Whether it has a cgroup namespace of its own. */
+  readonly ownCgroupNamespace: boolean;
+  readonly cgroupsPath: string | undefined;
+  readonly oomScoreAdj: number | undefined;
   readonly rlimits: readonly Rlimit[];
 }
 
@@ -74,12 +78,14 @@ export function buildRuntimeConfig(parts: ContainerParts): RuntimeConfig {
       capabilities: capabilitySets(parts.capabilities, parts.user.uid),
       noNewPrivileges: parts.noNewPrivileges,
       rlimits: [...parts.rlimits],
+      ...(parts.oomScoreAdj === undefined ? {} : { oomScoreAdj: parts.oomScoreAdj }),
     },
     root: { path: parts.rootfs, readonly: parts.readonlyRoot },
     ...(parts.hostname === undefined ? {} : { hostname: parts.hostname }),
     mounts: [...parts.mounts],
     linux: {
-      namespaces: namespaces(parts.network),
+      namespaces: namespaces(parts.network, parts.ownCgroupNamespace),
+      ...(parts.cgroupsPath === undefined ? {} : { cgroupsPath: parts.cgroupsPath }),
       ...(parts.network.kind === "none" ? { sysctl: { ...OWN_NETWORK_SYSCTLS } } : {}),
       devices: [...parts.devices],
       resources: { devices: [...parts.deviceRules], ...parts.limits },
@@ -90,14 +96,9 @@ export function buildRuntimeConfig(parts: ContainerParts): RuntimeConfig {
   };
 }
 
-function namespaces(network: NetworkNamespace): LinuxNamespace[] {
-  const own: LinuxNamespace[] = [
-    { type: "mount" },
-    { type: "pid" },
-    { type: "ipc" },
-    { type: "uts" },
-    { type: "cgroup" },
-  ];
+function namespaces(network: NetworkNamespace, ownCgroup: boolean): LinuxNamespace[] {
+  const own: LinuxNamespace[] = [{ type: "mount" }, { type: "pid" }, { type: "ipc" }, { type: "uts" }];
+  if (ownCgroup) own.push({ type: "cgroup" });
   if (network.kind === "none") own.push({ type: "network" });
   if (network.kind === "path") own.push({ type: "network", path: network.path });
   return own;

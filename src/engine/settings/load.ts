@@ -5,6 +5,7 @@
 
 import { fail } from "../../error.ts";
 import { readTextIfAny } from "../../kernel/file.ts";
+import { type CgroupManager, parseCgroupManager } from "../config/cgroup-flags.ts";
 import { absolutePath } from "../path.ts";
 import { lineOfFault, lineOfKey } from "./places.ts";
 import type { RegistrySettings, SettingsFile } from "./schema.ts";
@@ -15,6 +16,8 @@ export interface Settings {
   /** Undefined: the first snapshotter that works on this host. */
   readonly snapshotter: string | undefined;
   readonly network: "none" | "host";
+  /** Undefined: the one that Docker takes on such a host. */
+  readonly cgroupManager: CgroupManager | undefined;
   readonly logFormat: "text" | "json";
   readonly logLevel: "error" | "warning";
   /** Files with drivers of a user's own. */
@@ -91,6 +94,7 @@ export async function loadSettings(sources: SettingSources): Promise<EffectiveSe
   const flagFormat = oneOf(flags["log-format"], ["text", "json"] as const, "--log-format");
   const envFormat = oneOf(filled(env.CTR_BUN_LOG_FORMAT), ["text", "json"] as const, "CTR_BUN_LOG_FORMAT");
   const envNetwork = oneOf(filled(env.CTR_BUN_NETWORK), ["none", "host"] as const, "CTR_BUN_NETWORK");
+  const envManager = filled(env.CTR_BUN_CGROUP_MANAGER);
   const envStore = filled(env.CTR_BUN_STORE);
   const settings: Settings = {
     store: choose(
@@ -118,6 +122,17 @@ export async function loadSettings(sources: SettingSources): Promise<EffectiveSe
         [parsed.network, inFile("network")],
       ],
       "none",
+    ),
+    cgroupManager: choose<CgroupManager | undefined>(
+      "cgroup-manager",
+      [
+        [
+          envManager === undefined ? undefined : parseCgroupManager(envManager, "CTR_BUN_CGROUP_MANAGER"),
+          "CTR_BUN_CGROUP_MANAGER",
+        ],
+        [parsed["cgroup-manager"], inFile("cgroup-manager")],
+      ],
+      undefined,
     ),
     logFormat: choose(
       "log-format",

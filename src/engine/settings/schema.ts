@@ -3,6 +3,7 @@
  * Not here: reading the file, or what beats what (load.ts).
  */
 import * as v from "valibot";
+import { CGROUP_MANAGERS } from "../config/cgroup-flags.ts";
 
 const text = v.pipe(v.string("must be a string"), v.minLength(1, "must not be empty"));
 const absolute = v.pipe(
@@ -37,6 +38,7 @@ const DefaultLimits = v.strictObject({
 export const SettingsFile = v.strictObject({
   store: v.optional(absolute),
   snapshotter: v.optional(text),
+  "cgroup-manager": v.optional(v.picklist(CGROUP_MANAGERS, 'must be "cgroupfs", "systemd" or "disabled"')),
   network: v.optional(v.picklist(["none", "host"], 'must be "none" or "host"')),
   "log-format": v.optional(v.picklist(["text", "json"], 'must be "text" or "json"')),
   "log-level": v.optional(v.picklist(["error", "warning"], 'must be "error" or "warning"')),

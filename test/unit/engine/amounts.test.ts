@@ -2,7 +2,6 @@
 
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { buildLimits } from "../../../src/engine/config/resources.ts";
 import { parseCount, parseCpus, parseSize } from "../../../src/engine/config/size.ts";
 import { parseUlimit, parseUlimits } from "../../../src/engine/config/ulimit.ts";
 import { parseSignal } from "../../../src/engine/signal.ts";
@@ -67,45 +66,6 @@ describe("ulimits", () => {
     for (const text of ["nofile", "files=1", "nofile=1:", "nofile=-2", "nofile=99999999999999999999"]) {
       expect(() => parseUlimit(text)).toThrow();
     }
-  });
-});
-
-describe("limits", () => {
-  const host = { cpus: 2, swapLimit: true };
-
-  test("of memory let as much be swapped, as Docker does", () => {
-    expect(buildLimits({ memory: "64m" }, host).resources.memory).toEqual({
-      limit: 67108864,
-      swap: 134217728,
-    });
-    expect(buildLimits({ memory: "64m", "memory-swap": "-1" }, host).resources.memory?.swap).toBe(-1);
-    expect(buildLimits({ memory: "64m", "memory-swap": "64m" }, host).resources.memory?.swap).toBe(67108864);
-  });
-
-  test("of memory may be as small as a container of ours is", () => {
-    expect(buildLimits({ memory: "512k" }, host).resources.memory?.limit).toBe(524288);
-  });
-
-  test("of swap are left out, and said to be, where the kernel does not count it", () => {
-    const { resources, warnings } = buildLimits(
-      { memory: "64m", "memory-swap": "65m" },
-      { cpus: 2, swapLimit: false },
-    );
-    expect(resources.memory).toEqual({ limit: 67108864 });
-    expect(warnings).toHaveLength(1);
-  });
-
-  test("that contradict each other are refused", () => {
-    expect(() => buildLimits({ "memory-swap": "1g" }, host)).toThrow("needs --memory");
-    expect(() => buildLimits({ memory: "2g", "memory-swap": "1g" }, host)).toThrow("below --memory");
-    expect(() => buildLimits({ memory: "0" }, host)).toThrow("not a limit");
-  });
-
-  test("of CPUs and pids", () => {
-    const { resources } = buildLimits({ cpus: "0.5", "pids-limit": "10" }, host);
-    expect(resources).toEqual({ cpu: { quota: 50000, period: 100000 }, pids: { limit: 10 } });
-    expect(buildLimits({ "pids-limit": "0" }, host).resources.pids).toEqual({ limit: -1 });
-    expect(buildLimits({}, host).resources).toEqual({});
   });
 });
 

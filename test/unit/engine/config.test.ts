@@ -189,6 +189,9 @@ const parts: ContainerParts = {
   devices: [],
   deviceRules: DEFAULT_DEVICE_RULES,
   limits: {},
+  ownCgroupNamespace: true,
+  cgroupsPath: undefined,
+  oomScoreAdj: undefined,
   rlimits: [],
 };
 
@@ -205,6 +208,8 @@ describe("config.json", () => {
       buildRuntimeConfig({ ...parts, network }).linux?.namespaces?.map(({ type, path }) => path ?? type);
     expect(types({ kind: "none" })).toEqual(["mount", "pid", "ipc", "uts", "cgroup", "network"]);
     expect(types({ kind: "host" })).toEqual(["mount", "pid", "ipc", "uts", "cgroup"]);
+    const shared = buildRuntimeConfig({ ...parts, ownCgroupNamespace: false });
+    expect(shared.linux?.namespaces?.map(({ type }) => type)).not.toContain("cgroup");
     expect(types({ kind: "path", path: "/proc/7/ns/net" })?.at(-1)).toBe("/proc/7/ns/net");
     expect(buildRuntimeConfig({ ...parts, network: { kind: "host" } }).linux?.sysctl).toBeUndefined();
   });
