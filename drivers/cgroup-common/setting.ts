@@ -2,6 +2,7 @@
  * One value for one file of a cgroup, as data: what controllers turn `linux.resources` into. A plan makes steps of it;
  * `update` writes it. Not here: which values there are (one file a controller).
  */
+import type { Host } from "../../src/driver.ts";
 import { type CtrError, fail } from "../../src/error.ts";
 import { type CallContext, callError } from "../../src/kernel/check.ts";
 import { ERRNO, type ErrnoName, errnoName } from "../../src/kernel/errno.ts";
@@ -25,16 +26,19 @@ export interface Setting {
   readonly late?: true;
 }
 
+/** The kernel's major and minor number: limits come and go with it. */
+export type KernelVersion = Host["kernelVersion"];
+
 /** One controller of one cgroup version. */
 export interface Controller {
   /** As /proc/self/cgroup and cgroup.controllers spell it. */
   readonly name: string;
-  /** In the order in which they fit a new cgroup. Throws where the values make no sense. */
-  settings(resources: LinuxResources): readonly Setting[];
+  /** In the order in which they fit a new cgroup. Throws where the values make no sense. `kernel`: default, a new one. */
+  settings(resources: LinuxResources, kernel?: KernelVersion): readonly Setting[];
   /** What is asked for and is ignored here, and why. */
-  warnings?(resources: LinuxResources): readonly string[];
+  warnings?(resources: LinuxResources, kernel?: KernelVersion): readonly string[];
   /** Where the order depends on the values that a running cgroup has; else the settings are written in order. */
-  update?(directory: string, resources: LinuxResources, journal: Journal): void;
+  update?(directory: string, resources: LinuxResources, journal: Journal, kernel?: KernelVersion): void;
 }
 
 /** Writes settings of an update, and remembers what was there (journal.ts). */

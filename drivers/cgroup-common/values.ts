@@ -28,17 +28,23 @@ export function blkioToIoWeight(weight: number): number {
 export function swapAlone(limit: Integer | undefined, swap: Integer | undefined): string | undefined {
   const memory = limit ?? 0;
   const both = swap ?? 0;
+  checkSwap(memory, both);
   if (memory === -1 && both === 0) return "max";
   if (both === 0) return undefined;
   if (both === -1) return "max";
   if (memory === -1) return String(both);
   if (memory === 0) throw badValue("memory.swap", "cannot be set without memory.limit, which it includes");
-  checkSwap(memory, both);
   return String(BigInt(both) - BigInt(memory));
 }
 
-/** Memory and swap together cannot be less than memory alone. */
+/** Memory and swap together cannot be less than memory alone; -1 is no limit, and other negative numbers are none. */
 export function checkSwap(limit: Integer | undefined, swap: Integer | undefined): void {
+  for (const [field, value] of [
+    ["memory.limit", limit],
+    ["memory.swap", swap],
+  ] as const) {
+    if (value !== undefined && value < -1) throw badValue(field, `is ${value}, which is no amount`, "-1 means no limit");
+  }
   if (limit === undefined || swap === undefined || limit <= 0 || swap <= 0 || swap >= limit) return;
   const why = `is ${swap}, less than memory.limit (${limit}), which it includes`;
   throw badValue("memory.swap", why, "set both together");
@@ -48,6 +54,11 @@ export function checkSwap(limit: Integer | undefined, swap: Integer | undefined)
 export function maxOr(value: Integer | undefined): string | undefined {
   if (value === undefined || value === 0) return undefined;
   return value === -1 ? "max" : String(value);
+}
+
+/** Whether it is one: engines that write -1 for none are read as having written the largest number, as in runc. */
+export function isSwappiness(value: Integer | undefined): value is Integer {
+  return value !== undefined && BigInt(value) !== 0xffff_ffff_ffff_ffffn;
 }
 
 /** Whether a value asks for anything: 0 means "not set", as in runc. */

@@ -6,6 +6,7 @@ import type { CgroupStats } from "../../src/driver.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
 import { readTextIfAny } from "../../src/kernel/file.ts";
 import type { LinuxCpu } from "../../src/spec/runtime/resources.ts";
+import { burstOf } from "../cgroup-common/burst.ts";
 import { idleOf } from "../cgroup-common/idle.ts";
 import { counter, omitEmpty, readCounter, readPairs } from "../cgroup-common/read.ts";
 import {
@@ -35,22 +36,12 @@ function sharesOf({ shares }: LinuxCpu): Setting[] {
   return [{ field: "cpu.shares", file: "cpu.shares", data: String(shares) }];
 }
 
-function bandwidthOf({ period, quota, burst }: LinuxCpu): Setting[] {
+function bandwidthOf(cpu: LinuxCpu): Setting[] {
+  const { period, quota } = cpu;
   const settings: Setting[] = [];
   if (isSet(period)) settings.push({ field: "cpu.period", file: "cpu.cfs_period_us", data: String(period) });
   if (isSet(quota)) settings.push({ field: "cpu.quota", file: "cpu.cfs_quota_us", data: String(quota) });
-  if (burst !== undefined) {
-    settings.push({
-      field: "cpu.burst",
-      file: "cpu.cfs_burst_us",
-      data: String(burst),
-      hints: {
-        ENOENT: "bursts need a kernel since 5.14 with CONFIG_CFS_BANDWIDTH",
-        EINVAL: "a burst needs a quota, and cannot be above it",
-      },
-    });
-  }
-  return settings;
+  return [...settings, ...burstOf(cpu, "cpu.cfs_burst_us")];
 }
 
 function realtimeOf({ realtimePeriod, realtimeRuntime }: LinuxCpu): Setting[] {

@@ -38,10 +38,17 @@ export function inheritCpuset(levels: readonly string[], home: boolean): void {
     const above = directory.slice(0, directory.lastIndexOf("/"));
     for (const file of ["cpuset.cpus", "cpuset.mems"]) {
       if (isEmpty(readText(`${directory}/${file}`)))
-        writeFile(`${directory}/${file}`, readText(`${above}/${file}`));
+        writeFile(`${directory}/${file}`, inheritedList(above, file));
     }
     if (home && directory !== last) writeFile(`${directory}/cgroup.clone_children`, "1");
   }
+}
+
+/** What the cgroup above has. Where it has none of its own (cpuset_v2_mode), what it really gets. */
+function inheritedList(above: string, file: string): string {
+  const list = readText(`${above}/${file}`);
+  const effective = file.replace("cpuset.", "cpuset.effective_");
+  return isEmpty(list) ? (readTextIfAny(`${above}/${effective}`) ?? list) : list;
 }
 
 function isEmpty(list: string): boolean {

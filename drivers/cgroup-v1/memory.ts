@@ -10,10 +10,11 @@ import {
   badValue,
   type Controller,
   type Journal,
+  type KernelVersion,
   type Setting,
   settingError,
 } from "../cgroup-common/setting.ts";
-import { checkSwap, isSet } from "../cgroup-common/values.ts";
+import { checkSwap, isSet, isSwappiness } from "../cgroup-common/values.ts";
 
 const LIMIT = "memory.limit_in_bytes";
 const SWAP = "memory.memsw.limit_in_bytes";
@@ -34,8 +35,25 @@ function swapOf(memory: LinuxMemory): Setting | undefined {
   return swap === -1 ? { ...setting, allow: ["ENOENT"] } : { ...setting, hints: NO_SWAP };
 }
 
-function restOf(memory: LinuxMemory): Setting[] {
+/** Kernels from this one on count kernel memory, and no longer limit it alone: they take any limit, and hold none. */
+const WITHOUT_KERNEL_LIMIT = [5, 16] as const;
+
+function limitsKernelMemory([major, minor]: KernelVersion = WITHOUT_KERNEL_LIMIT): boolean {
+  const [endMajor, endMinor] = WITHOUT_KERNEL_LIMIT;
+  return major < endMajor || (major === endMajor && minor < endMinor);
+}
+
+function restOf(memory: LinuxMemory, kernel: KernelVersion | undefined): Setting[] {
   const rest: Setting[] = [];
+  if (isSet(memory.kernel) && limitsKernelMemory(kernel)) {
+    const hints = { ENOENT: "this kernel does not count kernel memory (cgroup.memory=nokmem)" };
+    rest.push({
+      field: "memory.kernel",
+      file: "memory.kmem.limit_in_bytes",
+      data: String(memory.kernel),
+      hints,
+    });
+  }
   const { reservation, kernelTCP, swappiness } = memory;
   if (isSet(reservation)) {
     rest.push({ field: "memory.reservation", file: "memory.soft_limit_in_bytes", data: String(reservation) });
@@ -46,7 +64,7 @@ function restOf(memory: LinuxMemory): Setting[] {
   if (memory.disableOOMKiller === true) {
     rest.push({ field: "memory.disableOOMKiller", file: "memory.oom_control", data: "1" });
   }
-  if (swappiness !== undefined) {
+  if (swappiness !== undefined && isSwappiness(swappiness)) {
     if (swappiness > 100) throw badValue("memory.swappiness", `is ${swappiness}, must be from 0 to 100`);
     rest.push({ field: "memory.swappiness", file: "memory.swappiness", data: String(swappiness) });
   }
@@ -55,14 +73,16 @@ function restOf(memory: LinuxMemory): Setting[] {
 
 export const memory: Controller = {
   name: "memory",
-  settings({ memory }) {
+  settings({ memory }, kernel) {
     if (memory === undefined) return [];
     checkSwap(memory.limit, memory.swap);
-    return [limitOf(memory), swapOf(memory), ...restOf(memory)].filter((setting) => setting !== undefined);
+    return [limitOf(memory), swapOf(memory), ...restOf(memory, kernel)].filter(
+      (setting) => setting !== undefined,
+    );
   },
-  warnings({ memory }) {
+  warnings({ memory }, kernel) {
     const ignored: string[] = [];
-    if (isSet(memory?.kernel)) {
+    if (isSet(memory?.kernel) && !limitsKernelMemory(kernel)) {
       ignored.push(
         "linux.resources.memory.kernel is ignored: kernels since 5.16 no longer limit kernel memory alone",
       );
@@ -74,7 +94,7 @@ export const memory: Controller = {
     }
     return ignored;
   },
-  update(directory, { memory }, journal) {
+  update(directory, { memory }, journal, kernel) {
     if (memory === undefined) return;
     checkSwap(memory.limit, memory.swap);
     const [limit, swap] = [limitOf(memory), swapOf(memory)];
@@ -84,7 +104,7 @@ export const memory: Controller = {
     if (swap !== undefined && swapFirst) journal.set(directory, swap);
     if (limit !== undefined) writeLimit(journal, directory, limit);
     if (swap !== undefined && !swapFirst) journal.set(directory, swap);
-    for (const setting of restOf(memory)) journal.set(directory, setting);
+    for (const setting of restOf(memory, kernel)) journal.set(directory, setting);
   },
 };
 

@@ -83,7 +83,7 @@ export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
   const atPid: HostStep[] = [];
   const warnings = [...path.warnings];
   makeSteps(path, paths, places, before);
-  if (!devicesAlone(resources)) limitSteps(resources, paths, before, atPid, warnings);
+  if (!devicesAlone(resources)) limitSteps(resources, host, paths, before, atPid, warnings);
   if (paths.devices !== undefined) deviceSteps(paths.devices, resources, before);
   if (paths.devices === undefined || !devicesAlone(resources)) {
     const elsewhere = partElsewhere(resources, paths, host.cgroup.unified !== undefined, true);
@@ -110,6 +110,7 @@ function devicesAlone(resources: LinuxResources): boolean {
 
 function limitSteps(
   resources: LinuxResources,
+  { kernelVersion }: Host,
   paths: Readonly<Record<string, string>>,
   before: HostStep[],
   atPid: HostStep[],
@@ -118,8 +119,8 @@ function limitSteps(
   for (const controller of CONTROLLERS) {
     const directory = paths[controller.name];
     if (directory === undefined) continue;
-    warnings.push(...(controller.warnings?.(resources) ?? []));
-    for (const setting of controller.settings(resources)) {
+    warnings.push(...(controller.warnings?.(resources, kernelVersion) ?? []));
+    for (const setting of controller.settings(resources, kernelVersion)) {
       (setting.late === true ? atPid : before).push(settingStep(NAME, directory, setting));
     }
   }

@@ -4,6 +4,7 @@
  */
 import type { CgroupStats } from "../../src/driver.ts";
 import { hugePageSizes } from "../cgroup-common/hugepages.ts";
+import { omitEmpty, readPressure } from "../cgroup-common/read.ts";
 import { blkioStats } from "./blkio.ts";
 import { cpuStats } from "./cpu.ts";
 import { cpusetStats } from "./cpuset.ts";
@@ -25,15 +26,20 @@ const NO_CPUSET = {
   sched_relax_domain_level: 0,
 };
 
-/** All of them; a controller that is not mounted counts nothing. */
+/** All of them; a controller that is not mounted counts nothing. Pressure is in the cgroup2 tree, where that is. */
 export function readStats(paths: Readonly<Record<string, string>>): CgroupStats {
-  const { cpu, cpuacct, cpuset, memory, pids, blkio, hugetlb } = paths;
+  const { cpu, cpuacct, cpuset, memory, pids, blkio, hugetlb, unified } = paths;
+  const pressure = (file: string): CgroupStats =>
+    omitEmpty({ psi: unified === undefined ? undefined : readPressure(unified, file) });
   return {
-    cpu: cpuStats(cpu, cpuacct),
+    cpu: { ...cpuStats(cpu, cpuacct), ...pressure("cpu.pressure") },
     cpuset: cpuset === undefined ? NO_CPUSET : cpusetStats(cpuset),
-    memory: memory === undefined ? NO_MEMORY : memoryStats(memory),
+    memory: {
+      ...(memory === undefined ? NO_MEMORY : memoryStats(memory)),
+      ...pressure("memory.pressure"),
+    },
     pids: pids === undefined ? {} : pidsStats(pids),
-    blkio: blkio === undefined ? {} : blkioStats(blkio),
+    blkio: { ...(blkio === undefined ? {} : blkioStats(blkio)), ...pressure("io.pressure") },
     hugetlb: hugetlb === undefined ? {} : hugetlbStats(hugetlb, hugePageSizes()),
     intel_rdt: {},
     network_interfaces: null,

@@ -1,9 +1,11 @@
 /**
  * Changing what a running container is held to, on v1 and, for what only that has, in the cgroup2 tree beside it.
  */
+import { readText } from "../../src/kernel/file.ts";
 import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
 import { devicePolicy } from "../cgroup-common/devices.ts";
 import { changeLimits } from "../cgroup-common/journal.ts";
+import type { KernelVersion } from "../cgroup-common/setting.ts";
 import { attachDevices } from "../cgroup-v2/devices.ts";
 import { updateLimits } from "../cgroup-v2/update.ts";
 import { updateDevices } from "./devices.ts";
@@ -15,15 +17,16 @@ import { CONTROLLERS, partElsewhere, UNIFIED } from "./plan.ts";
  */
 export function updateLegacy(paths: Readonly<Record<string, string>>, resources: LinuxResources): string[] {
   const { devices } = resources;
+  const kernel = resources.memory?.kernel === undefined ? undefined : runningKernel();
   const unified = paths[UNIFIED];
   // What makes no sense, or has nowhere to go, is refused before anything is written.
   const elsewhere = partElsewhere(resources, paths, unified !== undefined, devices !== undefined);
-  for (const controller of CONTROLLERS) controller.settings(resources);
+  for (const controller of CONTROLLERS) controller.settings(resources, kernel);
   changeLimits((journal) => {
     for (const controller of CONTROLLERS) {
       const directory = paths[controller.name];
       if (directory === undefined) continue;
-      if (controller.update !== undefined) controller.update(directory, resources, journal);
+      if (controller.update !== undefined) controller.update(directory, resources, journal, kernel);
       else for (const setting of controller.settings(resources)) journal.set(directory, setting);
     }
     if (unified !== undefined && elsewhere !== undefined) updateLimits(journal, unified, elsewhere);
@@ -33,6 +36,12 @@ export function updateLegacy(paths: Readonly<Record<string, string>>, resources:
     attachDevices({ directory: unified, policy: devicePolicy(devices) });
   }
   return CONTROLLERS.flatMap((controller) =>
-    paths[controller.name] === undefined ? [] : (controller.warnings?.(resources) ?? []),
+    paths[controller.name] === undefined ? [] : (controller.warnings?.(resources, kernel) ?? []),
   );
+}
+
+/** Of uname -r; read only where a limit depends on it. */
+function runningKernel(): KernelVersion {
+  const [major = 0, minor = 0] = readText("/proc/sys/kernel/osrelease").split(".").map(Number);
+  return [major, minor];
 }

@@ -5,6 +5,7 @@
 import type { CgroupStats } from "../../src/driver.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
 import type { LinuxCpu } from "../../src/spec/runtime/resources.ts";
+import { burstOf } from "../cgroup-common/burst.ts";
 import { idleOf } from "../cgroup-common/idle.ts";
 import { type Counter, omitEmpty, readPairs, readPressure } from "../cgroup-common/read.ts";
 import { type Controller, type Setting, settingError } from "../cgroup-common/setting.ts";
@@ -25,16 +26,12 @@ function bandwidthOf({ quota, period }: LinuxCpu): Setting[] {
   return [{ field: isSet(quota) ? "cpu.quota" : "cpu.period", file: "cpu.max", data }];
 }
 
-function burstOf({ burst }: LinuxCpu): Setting[] {
-  if (burst === undefined) return [];
-  const hints = { EINVAL: "a burst needs a quota, and cannot be above it" };
-  return [{ field: "cpu.burst", file: "cpu.max.burst", data: String(burst), hints }];
-}
-
 export const cpu: Controller = {
   name: "cpu",
   settings({ cpu }) {
-    return cpu === undefined ? [] : [...weightOf(cpu), ...bandwidthOf(cpu), ...burstOf(cpu), ...idleOf(cpu)];
+    return cpu === undefined
+      ? []
+      : [...weightOf(cpu), ...bandwidthOf(cpu), ...burstOf(cpu, "cpu.max.burst"), ...idleOf(cpu)];
   },
   warnings({ cpu }) {
     if (!isSet(cpu?.realtimeRuntime) && !isSet(cpu?.realtimePeriod)) return [];
@@ -49,7 +46,7 @@ export const cpu: Controller = {
     if (cpu.idle === 0) for (const setting of idle) journal.set(directory, setting);
     for (const setting of weightOf(cpu)) journal.set(directory, setting);
     // A larger burst needs the larger quota first, a smaller quota the smaller burst.
-    const again = burstOf(cpu).filter((setting) => {
+    const again = burstOf(cpu, "cpu.max.burst").filter((setting) => {
       const errno = journal.attempt(directory, setting);
       if (errno !== 0 && errno !== ERRNO.EINVAL) throw settingError(directory, setting, errno);
       return errno !== 0;

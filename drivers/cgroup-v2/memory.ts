@@ -14,7 +14,7 @@ import {
   UNLIMITED,
 } from "../cgroup-common/read.ts";
 import { badValue, type Controller, type Setting } from "../cgroup-common/setting.ts";
-import { isSet, maxOr, swapAlone } from "../cgroup-common/values.ts";
+import { isSet, isSwappiness, maxOr, swapAlone } from "../cgroup-common/values.ts";
 
 const NO_SWAP = {
   ENOENT: "this kernel does not account swap: boot it with swapaccount=1, or leave memory.swap out",
@@ -46,7 +46,7 @@ export const memory: Controller = {
     const none = "cgroup v2 has nothing like it";
     if (isSet(memory?.kernel)) ignore("kernel", "cgroup v2 counts kernel memory in memory.limit");
     if (isSet(memory?.kernelTCP)) ignore("kernelTCP", "cgroup v2 counts socket buffers in memory.limit");
-    if (memory?.swappiness !== undefined) ignore("swappiness", none);
+    if (isSwappiness(memory?.swappiness)) ignore("swappiness", none);
     if (memory?.disableOOMKiller === true) ignore("disableOOMKiller", none);
     if (memory?.useHierarchy === false) ignore("useHierarchy", "cgroup v2 always counts in a hierarchy");
     return ignored;
@@ -61,12 +61,12 @@ export const memory: Controller = {
 /** A limit below what is used would have the kernel kill at once: `checkBeforeUpdate` wants v1's refusal instead. */
 function checkUsage(directory: string, { limit, swap }: LinuxMemory): void {
   const usage = readCounter(directory, "memory.current") ?? 0;
-  if (isSet(limit) && limit !== -1 && limit < usage) {
-    throw badValue("memory.limit", `is ${limit}, less than what is used now: ${usage}`);
+  if (isSet(limit) && limit !== -1 && limit <= usage) {
+    throw badValue("memory.limit", `is ${limit}, no more than what is used now: ${usage}`);
   }
   const swapped = readCounter(directory, "memory.swap.current") ?? 0;
-  if (isSet(swap) && swap !== -1 && swap < add(usage, swapped)) {
-    throw badValue("memory.swap", `is ${swap}, less than what is used now: ${add(usage, swapped)}`);
+  if (isSet(swap) && swap !== -1 && swap <= add(usage, swapped)) {
+    throw badValue("memory.swap", `is ${swap}, no more than what is used now: ${add(usage, swapped)}`);
   }
 }
 

@@ -12,14 +12,16 @@ export interface UnifiedSetting {
 
 /** The settings, in the order of the config. A name that leads out of the directory is refused. */
 export function unifiedSettings({ unified }: LinuxResources): UnifiedSetting[] {
-  return Object.entries(unified ?? {}).map(([file, data]) => {
+  return Object.entries(unified ?? {}).flatMap(([file, text]) => {
     if (file === "" || file.includes("/") || file.includes("\0") || !file.includes(".")) {
       throw badValue(`unified.${file}`, "is not the name of a cgroup file");
     }
     const controller = file.slice(0, file.indexOf("."));
-    return {
+    // The kernel takes one line in a write: of files with a line for each device, several may be given, as in runc.
+    const lines = text.split("\n").filter((line) => line !== "");
+    return (lines.length === 0 ? ["\n"] : lines).map((data) => ({
       controller: controller === "cgroup" || file.endsWith(".pressure") ? undefined : controller,
       setting: { field: `unified.${file}`, file, data },
-    };
+    }));
   });
 }

@@ -242,6 +242,9 @@ describe.skipIf(!runs)("cgroup v1", () => {
     expect(stats.memory.raw).toHaveProperty("rss");
     expect(stats.pids).toEqual({ current: 1, limit: 9 });
     expect(stats.cpuset.cpus).toContain(0);
+    // v1 has no pressure files of its own, and the cgroup2 tree beside it has.
+    const pressure = existsSync(`${part.paths.unified}/cpu.pressure`);
+    expect("psi" in stats.cpu && "psi" in stats.memory).toBe(pressure);
     child.kill();
   });
 });

@@ -250,11 +250,47 @@ describe("what cannot be held is refused, by name", () => {
     expect(() => plan(legacy, { memory: { swappiness: 101 } })).toThrow("must be from 0 to 100");
     for (const host of [legacy, unified]) {
       expect(() => plan(host, { memory: { limit: 10, swap: 5 } })).toThrow("less than memory.limit");
+      expect(() => plan(host, { memory: { limit: -5, swap: 10 } })).toThrow("is -5, which is no amount");
+      expect(() => plan(host, { memory: { limit: 10, swap: -2 } })).toThrow("is -2, which is no amount");
     }
     expect(() => plan(unified, { unified: { "../memory.max": "1" } })).toThrow(
       "is not the name of a cgroup file",
     );
   });
+});
+
+test("kernel memory is limited where the kernel can, and warned of where it cannot", () => {
+  const kernel = { memory: { kernel: 4096 } };
+  const at = (major: number, minor: number): Host => ({ ...legacy, kernelVersion: [major, minor] });
+  const old = plan(at(5, 15), kernel);
+  expect(old.before.map(line)).toContainEqual(expect.stringMatching(/memory.kmem.limit_in_bytes 4096$/));
+  expect(old.warnings).toEqual([]);
+  for (const host of [at(5, 16), at(6, 0)]) {
+    const { before, warnings } = plan(host, kernel);
+    expect(before.map(line).filter((step) => step.includes("kmem"))).toEqual([]);
+    expect(warnings.join()).toContain("memory.kernel is ignored: kernels since 5.16");
+  }
+});
+
+test("swappiness as engines write none of it is none", () => {
+  const none = { memory: { swappiness: 18446744073709551615n } };
+  for (const host of [legacy, unified]) {
+    const { before, warnings } = plan(host, none);
+    expect(before.map(line).filter((step) => step.includes("swappiness"))).toEqual([]);
+    expect(warnings).toEqual([]);
+  }
+});
+
+test("several lines for one file of the cgroup2 tree are written one by one", () => {
+  const steps = plan(unified, {
+    unified: { "io.max": "8:0 rbps=1\n8:16 rbps=2\n", "cpuset.cpus": "" },
+  }).before;
+  const written = steps.map(line).filter((step) => /io.max|cpuset.cpus/.test(step));
+  expect(written.map((step) => step.replace(/^.*\//, ""))).toEqual([
+    "io.max 8:0 rbps=1",
+    "io.max 8:16 rbps=2",
+    "cpuset.cpus \n",
+  ]);
 });
 
 test("what v2 has nothing like is ignored with a word", () => {

@@ -207,7 +207,7 @@ describe.skipIf(!runs)("cgroup v2", () => {
     run(part, "exec sleep 60");
     await until(() => driver.processes(part.paths).length === 1);
     const memory = { limit: 4096, checkBeforeUpdate: true };
-    expect(() => driver.update(part.paths, { memory })).toThrow("less than what is used now");
+    expect(() => driver.update(part.paths, { memory })).toThrow("no more than what is used now");
   });
 
   test("freezes, thaws, and kills a frozen container", async () => {
