@@ -43,7 +43,8 @@ export function checkSwap(limit: Integer | undefined, swap: Integer | undefined)
     ["memory.limit", limit],
     ["memory.swap", swap],
   ] as const) {
-    if (value !== undefined && value < -1) throw badValue(field, `is ${value}, which is no amount`, "-1 means no limit");
+    if (value !== undefined && value < -1)
+      throw badValue(field, `is ${value}, which is no amount`, "-1 means no limit");
   }
   if (limit === undefined || swap === undefined || limit <= 0 || swap <= 0 || swap >= limit) return;
   const why = `is ${swap}, less than memory.limit (${limit}), which it includes`;
