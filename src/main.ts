@@ -21,7 +21,7 @@ const OCI_GLOBALS = [
 ];
 /** Verbs that only the OCI level has (so far). */
 const OCI_VERBS = new Set(
-  "oci create start state delete list spec features pause resume update events checkpoint restore".split(" "),
+  "oci create start state delete list spec features pause resume events checkpoint restore".split(" "),
 );
 /** Verbs of both levels whose first argument is a container. */
 const SHARED_VERBS = new Set(["kill", "exec", "ps"]);
@@ -38,7 +38,13 @@ export function isOciLevel(argv0: string, argv: readonly string[]): boolean {
   if (OCI_VERBS.has(first)) return true;
   const rest = argv.slice(at + 1);
   if (first === "run") return bundleGiven(rest);
+  if (first === "update") return resourcesGiven(rest) || isOciContainer(firstArgument(rest, true));
   return SHARED_VERBS.has(first) && isOciContainer(firstArgument(rest));
+}
+
+/** runc's word for a file with limits, which the engine has not. */
+function resourcesGiven(argv: readonly string[]): boolean {
+  return argv.some((word) => /^(?:-r|--resources)(?:=|$)/.test(word));
 }
 
 /** Flags of the shared verbs, at either level, that take a value of their own. */
@@ -48,13 +54,16 @@ const SHARED_VALUES = new Set(
   ),
 );
 
-/** The first word that is neither a flag nor a flag's value: the container. */
-function firstArgument(argv: readonly string[]): string {
+/**
+ * The first word that is neither a flag nor a flag's value: the container.
+ * @param always whether every flag of the verb takes a value.
+ */
+function firstArgument(argv: readonly string[], always = false): string {
   for (let at = 0; at < argv.length; at++) {
     const word = argv[at] ?? "";
     if (word === "--") return argv[at + 1] ?? "";
     if (!word.startsWith("-")) return word;
-    if (SHARED_VALUES.has(word)) at++;
+    if (SHARED_VALUES.has(word) || (always && /^(?:-.|--[^=]+)$/.test(word))) at++;
   }
   return "";
 }

@@ -28,12 +28,20 @@ export function humanAge(time: string | undefined, now: number): string {
 
 /** `74.8MB`: three digits, powers of 1000. */
 export function humanSize(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB", "PB"];
+  return scaled(bytes, 1000, ["B", "kB", "MB", "GB", "TB", "PB"], 3);
+}
+
+/** `71.34MiB`: four digits, powers of 1024. */
+export function humanBytes(bytes: number): string {
+  return scaled(bytes, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"], 4);
+}
+
+function scaled(bytes: number, base: number, units: readonly string[], digits: number): string {
   let value = bytes;
   let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
+  while (value >= base && unit < units.length - 1) {
+    value /= base;
     unit++;
   }
-  return `${Number(value.toPrecision(3))}${units[unit]}`;
+  return `${Number(value.toPrecision(digits))}${units[unit]}`;
 }

@@ -134,17 +134,24 @@ export function writeRecord(store: string, record: ContainerRecord): void {
   );
 }
 
-/** Changes a record if the container is still there. */
+/** Changes a record if the container is still there; one change at a time. */
 export function updateRecord(
   store: string,
   id: string,
   change: (record: ContainerRecord) => ContainerRecord,
 ): ContainerRecord | undefined {
-  const record = readRecord(store, id);
-  if (record === undefined) return undefined;
-  const changed = change(record);
-  writeRecord(store, changed);
-  return changed;
+  const path = containerDirectory(store, id);
+  const fd = tryOpen(path, O_RDONLY | O_DIRECTORY);
+  if (fd === -ERRNO.ENOENT) return undefined;
+  check(fd, { syscall: "open", path });
+  return withFd(fd, (directory) => {
+    check(sys("flock", directory, LOCK_EX), { syscall: "flock", path });
+    const record = readRecord(store, id);
+    if (record === undefined) return undefined;
+    const changed = change(record);
+    writeRecord(store, changed);
+    return changed;
+  });
 }
 
 /**

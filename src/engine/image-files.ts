@@ -13,7 +13,7 @@ import { type ResolvedUser, resolveUser, type UserFiles } from "./config/user.ts
  */
 export function findUser(rootfs: string, text: string, field: string): ResolvedUser {
   try {
-    return resolveUser(text, readUserFiles(rootfs), field);
+    return resolveUser(text, userFiles(rootfs), field);
   } catch (error) {
     if (error instanceof CtrError && error.code === "UNSAFE_FILE" && /^\d+:\d+$/.test(text)) {
       return resolveUser(text, { passwd: undefined, group: undefined }, field);
@@ -22,7 +22,8 @@ export function findUser(rootfs: string, text: string, field: string): ResolvedU
   }
 }
 
-function readUserFiles(rootfs: string): UserFiles {
+/** Texts of an image's passwd and group files. @throws CtrError UNSAFE_FILE. */
+export function userFiles(rootfs: string): UserFiles {
   return withFd(openDirectory(rootfs), (root) => ({
     passwd: readRootFile(root, "/etc/passwd"),
     group: readRootFile(root, "/etc/group"),

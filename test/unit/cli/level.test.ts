@@ -38,6 +38,13 @@ test("verbs that only the OCI level has are its own", () => {
   for (const verb of ["pause", "resume"]) expect(words(verb, "nope")).toContain("container does not exist");
 });
 
+test("update of what no container of the OCI level is, is the engine's; with runc's --resources it is not", () => {
+  expect(words("update", "--memory", "64m", "nope")).toContain("No such container: nope");
+  expect(words("update", "--memory", "64m", "--resources", "/nowhere", "nope")).toContain("/nowhere");
+  expect(words("update", "-r=/nowhere", "nope")).not.toContain("unknown flag");
+  expect(words("oci", "update", "--memory", "64m", "nope")).toContain("container does not exist");
+});
+
 test("standard output that takes nothing is an error", () => {
   const { exitCode, stderr } = Bun.spawnSync([
     "sh",

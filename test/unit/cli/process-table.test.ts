@@ -1,6 +1,6 @@
 // The lines of ps(1) that are for a container, and names of terminals, from text alone.
 import { expect, test } from "bun:test";
-import { terminalName } from "../../../src/runtime/process-table.ts";
+import { terminalName } from "../../../src/runtime/process-columns.ts";
 import { chooseLines } from "../../../src/runtime/processes.ts";
 
 test("lines are chosen by the column PID, wherever it stands", () => {
