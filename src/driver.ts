@@ -122,8 +122,17 @@ export interface EventWatch {
 export interface CgroupDriver extends Driver {
   readonly kind: "cgroup";
   plan(request: CgroupRequest, host: Host): CgroupPart;
-  /** `initPid`: whose cgroup is joined where the container's takes no process any more (v2); undefined: nobody's. */
-  join(paths: Readonly<Record<string, string>>, host: Host, initPid: number | undefined): CgroupJoin;
+  /**
+   * `initPid`: whose cgroup is joined where the container's takes no process any more (v2); undefined: nobody's.
+   * `below`: key of the paths to what is joined below that directory instead. The container may have made it, and
+   * changes it as it likes: it is opened from the container's own directory, and never leads out of that.
+   */
+  join(
+    paths: Readonly<Record<string, string>>,
+    host: Host,
+    initPid: number | undefined,
+    below?: Readonly<Record<string, string>>,
+  ): CgroupJoin;
   /**
    * Changes what is given, all of it or nothing, and leaves the rest as it is. Limits that depend on each other (memory
    * and swap, quota and period) are given together. Returns what was ignored, and why.

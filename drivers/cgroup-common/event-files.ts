@@ -9,14 +9,16 @@ import { close, listDirectory, open, statusOf, withFd } from "../../src/kernel/f
 import { dropEvents, watchFiles } from "../../src/kernel/notify.ts";
 import { type Counter, readPairs } from "./read.ts";
 
+const DT_REG = 8;
 /** Its lines are states, not counters. */
 const STATES = "cgroup.events";
 
 /** Watches every such file that the directory has now. */
 export function watchEventFiles(directory: string): EventWatch {
   const names = withFd(open(directory, O_RDONLY | O_DIRECTORY), listDirectory)
+    // The container may have made a cgroup of such a name.
+    .filter(({ name, type }) => type === DT_REG && name.endsWith(".events"))
     .map(({ name }) => name)
-    .filter((name) => name.endsWith(".events"))
     .sort();
   const fd = watchFiles(names.map((name) => `${directory}/${name}`));
   const seen = new Map(names.map((name) => [name, readPairs(directory, name)]));

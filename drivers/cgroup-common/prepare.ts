@@ -18,7 +18,8 @@ export interface Prepare {
   readonly own: readonly string[];
 }
 
-export function prepareCgroups({ home, own }: Prepare): void {
+/** `isFrozen` says of one of the container's directories whether whatever is put into it would stand still. */
+export function prepareCgroups({ home, own }: Prepare, isFrozen: (path: string) => boolean): void {
   for (const path of home) {
     const result = tryMkdir(path, 0o755);
     if (result !== -ERRNO.EEXIST) check(result, { syscall: "mkdir", path, field: "linux.cgroupsPath" });
@@ -28,7 +29,10 @@ export function prepareCgroups({ home, own }: Prepare): void {
     if (fd < 0) continue;
     close(fd);
     const pids = cgroupProcesses(path);
-    if (pids.length === 0) continue;
+    if (pids.length === 0) {
+      if (isFrozen(path)) throw frozen(path);
+      continue;
+    }
     // runc's words, which engines show.
     throw fail({
       code: "CGROUP_BUSY",
@@ -38,4 +42,15 @@ export function prepareCgroups({ home, own }: Prepare): void {
       hint: "another container has the same cgroupsPath, or processes of an earlier one are left in it",
     });
   }
+}
+
+/** In runc's words. */
+function frozen(path: string): Error {
+  return fail({
+    code: "CGROUP_BUSY",
+    field: "linux.cgroupsPath",
+    message: "container's cgroup unexpectedly frozen",
+    path,
+    hint: "thaw it, or choose another cgroupsPath",
+  });
 }

@@ -2,14 +2,25 @@
  * A cgroup's directory and those below it: the processes in them, and removing them. Names below were made by whoever
  * had the cgroup, so they are only ever used one at a time, from the descriptor of the directory that they are in.
  */
+import { fail } from "../../src/error.ts";
 import { callError, check } from "../../src/kernel/check.ts";
-import { AT_REMOVEDIR, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../src/kernel/constants.ts";
+import {
+  AT_REMOVEDIR,
+  CGROUP_SUPER_MAGIC,
+  CGROUP2_SUPER_MAGIC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+} from "../../src/kernel/constants.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
-import { close, listDirectory, readAll, tryOpen, tryUnlink, withFd } from "../../src/kernel/file.ts";
+import { close, listDirectory, readAll, tryOpen, tryUnlink } from "../../src/kernel/file.ts";
+import { liesIn } from "../../src/kernel/file-system.ts";
 import { waitUntil } from "./wait.ts";
 
 const DT_DIR = 4;
 const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+/** Descriptors of directories that a walk holds at once. */
+const MOST_HELD = 64;
 /** How long the last process may take to go, in milliseconds. */
 const REMOVE_LIMIT = 10_000;
 
@@ -17,16 +28,61 @@ const REMOVE_LIMIT = 10_000;
 export function walkCgroups(path: string, visit: (fd: number) => void): void {
   const fd = tryOpen(path, DIRECTORY);
   if (fd === -ERRNO.ENOENT) return;
-  withFd(check(fd, { syscall: "openat", path }), (directory) => walk(directory, visit));
+  walk(check(fd, { syscall: "openat", path }), visit);
 }
 
-function walk(directory: number, visit: (fd: number) => void): void {
-  for (const name of childrenOf(directory)) {
-    const fd = tryOpen(name, DIRECTORY, 0, directory);
-    if (fd < 0) continue;
-    withFd(fd, (child) => walk(child, visit));
+/** A directory on the way down: `names` are those in it that are still to be entered. */
+interface Level {
+  /** -1: closed on the way down, and had again by `..` on the way back. */
+  fd: number;
+  readonly name: string;
+  names: string[];
+}
+
+/**
+ * Goes through the tree, and closes `top`. `left` is called on the way back, with the directory above and the name of the
+ * one that was left. A container may nest cgroups deeper than there are descriptors or stack to be had, so there is a
+ * bound to both. No directory can be moved elsewhere in a cgroup file system (rename(2) gives EIO or EPERM), so `..` of
+ * one leads where it was entered from; where it is gone by then, what is left below that level is passed over.
+ */
+function walk(top: number, visit: (fd: number) => void, left?: (above: number, name: string) => void): void {
+  const first: Level = { fd: top, name: "", names: [] };
+  const levels = [first];
+  try {
+    first.names = childrenOf(top);
+    for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+      const name = level.names.pop();
+      if (name !== undefined) {
+        const fd = tryOpen(name, DIRECTORY, 0, level.fd);
+        if (fd < 0) continue;
+        if (levels.length > MOST_HELD) level.fd = closed(level.fd);
+        const next: Level = { fd, name, names: [] };
+        levels.push(next);
+        next.names = childrenOf(fd);
+        continue;
+      }
+      visit(level.fd);
+      leave(levels, level, left);
+    }
+  } finally {
+    for (const { fd } of levels) if (fd >= 0) close(fd);
   }
-  visit(directory);
+}
+
+/** Goes back to the nearest directory above that there still is. */
+function leave(levels: Level[], level: Level, left?: (above: number, name: string) => void): void {
+  levels.pop();
+  const above = levels.at(-1);
+  if (above !== undefined && above.fd < 0) above.fd = tryOpen("..", DIRECTORY, 0, level.fd);
+  level.fd = closed(level.fd);
+  if (above === undefined) return;
+  if (above.fd >= 0) left?.(above.fd, level.name);
+  else while ((levels.at(-1)?.fd ?? 0) < 0) levels.pop();
+}
+
+function closed(fd: number): -1 {
+  close(fd);
+  return -1;
 }
 
 function childrenOf(directory: number): string[] {
@@ -66,24 +122,40 @@ function readPids(directory: number): number[] {
 
 /**
  * Removes the directories, and those below them. Waits for the last process up to 10 seconds altogether; what is
- * missing is fine.
+ * missing is fine, and what is no cgroup (any more) is an error and left alone.
  */
 export function removeCgroups(paths: readonly string[]): void {
-  let left = paths.filter((path) => tryUnlink(path, AT_REMOVEDIR) !== 0);
-  let errno = 0;
-  const gone = waitUntil(() => {
-    left = left.filter((path) => {
-      const result = removeTree(path);
-      if (result < 0) errno = -result;
-      return result < 0;
-    });
-    return left.length === 0 || (errno !== ERRNO.EBUSY && errno !== ERRNO.ENOTEMPTY);
+  let left = paths
+    .filter((path) => tryUnlink(path, AT_REMOVEDIR) !== 0)
+    .map((path): Left => ({ path, errno: 0 }));
+  waitUntil(() => {
+    left = left.map(({ path }) => ({ path, errno: -removeTree(path) })).filter(({ errno }) => errno !== 0);
+    return !left.some(({ errno }) => errno === ERRNO.EBUSY || errno === ERRNO.ENOTEMPTY);
   }, REMOVE_LIMIT);
-  const [path] = left;
-  if (path === undefined) return;
-  const pids = gone ? [] : cgroupProcesses(path);
+  const [first] = left;
+  if (first !== undefined) throw leftError(first);
+}
+
+interface Left {
+  readonly path: string;
+  readonly errno: number;
+}
+
+/** What removeTree() says of a directory that lies in another file system. */
+const NO_CGROUP = ERRNO.EXDEV;
+
+function leftError({ path, errno }: Left): Error {
+  if (errno === NO_CGROUP) {
+    return fail({
+      code: "CGROUP",
+      message: "the directory is no cgroup any more, and is left alone",
+      path,
+      hint: "the hierarchy is mounted elsewhere by now, or something else is mounted in its place",
+    });
+  }
+  const pids = errno === ERRNO.EBUSY ? cgroupProcesses(path) : [];
   const who = pids.length === 0 ? "" : `: still in it: ${pids.slice(0, 8).join(" ")}`;
-  throw callError(errno, { syscall: "rmdir", path, message: `cannot remove the cgroup${who}` });
+  return callError(errno, { syscall: "rmdir", path, message: `cannot remove the cgroup${who}` });
 }
 
 /** 0 or -errno. */
@@ -93,17 +165,19 @@ function removeTree(path: string): number {
   if (result !== -ERRNO.EBUSY && result !== -ERRNO.ENOTEMPTY) return result;
   const fd = tryOpen(path, DIRECTORY);
   if (fd < 0) return fd === -ERRNO.ENOENT ? 0 : fd;
-  withFd(fd, removeChildren);
+  if (!isCgroup(fd)) {
+    close(fd);
+    return -NO_CGROUP;
+  }
+  walk(
+    fd,
+    () => undefined,
+    (above, name) => tryUnlink(name, AT_REMOVEDIR, above),
+  );
   const again = tryUnlink(path, AT_REMOVEDIR);
   return again === -ERRNO.ENOENT ? 0 : again;
 }
 
-function removeChildren(directory: number): void {
-  for (const name of childrenOf(directory)) {
-    if (tryUnlink(name, AT_REMOVEDIR, directory) === 0) continue;
-    const fd = tryOpen(name, DIRECTORY, 0, directory);
-    if (fd < 0) continue;
-    withFd(fd, removeChildren);
-    tryUnlink(name, AT_REMOVEDIR, directory);
-  }
+function isCgroup(fd: number): boolean {
+  return liesIn(fd, CGROUP2_SUPER_MAGIC) || liesIn(fd, CGROUP_SUPER_MAGIC);
 }

@@ -36,14 +36,15 @@ export const cgroupV1Driver: CgroupDriver = {
     return { ok: false, why: "no cgroup hierarchy is mounted", hint: "mount cgroup2 on /sys/fs/cgroup" };
   },
   plan: planCgroup,
-  join(paths, _host, initPid) {
+  join(paths, _host, initPid, below) {
     const unified = paths[UNIFIED];
-    return planJoin(unified === undefined ? paths : { ...paths, [UNIFIED]: joinTarget(unified, initPid) });
+    const target = below !== undefined || unified === undefined ? undefined : joinTarget(unified, initPid);
+    return planJoin(paths, below ?? (target === undefined ? {} : { [UNIFIED]: target }));
   },
   act(call, args) {
     switch (call) {
       case "prepare":
-        return prepareCgroups(args as Prepare);
+        return prepareCgroups(args as Prepare, (path) => freezer1.isFrozen(path) || freezer2.isFrozen(path));
       case "cpuset-inherit": {
         const { levels, home } = args as { levels: readonly string[]; home: boolean };
         return inheritCpuset(levels, home);

@@ -236,11 +236,14 @@ function action(call: string, args: unknown): DriverAction {
 }
 
 /** Joining a container that is there, for exec. */
-export function planJoin(paths: Readonly<Record<string, string>>): CgroupJoin {
+export function planJoin(paths: Readonly<Record<string, string>>, below: Below): CgroupJoin {
   const before: HostStep[] = [];
-  openSteps(paths, before);
-  return { before, join: joinSteps(paths), cloneInto: cloneInto(paths) };
+  openSteps(paths, before, below);
+  return { before, join: joinSteps(paths, below), cloneInto: cloneInto(paths) };
 }
+
+/** Key of the paths to what is meant below that directory. */
+type Below = Readonly<Record<string, string>>;
 
 /** Names of the v1 controllers: of those that are mounted together, the first. */
 function v1Names(paths: Readonly<Record<string, string>>): string[] {
@@ -268,15 +271,23 @@ function cloneInto(paths: Readonly<Record<string, string>>): string | undefined 
  * exits of the machine for that (cgroup_procs_write_start() in kernel/cgroup/cgroup.c), whose taking waits for a grace
  * period of RCU where the kernel does not favour moves (favordynmods).
  */
-function openSteps(paths: Readonly<Record<string, string>>, steps: HostStep[]): void {
+function openSteps(paths: Readonly<Record<string, string>>, steps: HostStep[], below: Below = {}): void {
+  const step = (name: string, path: string, sub: string | undefined, flags: number): HostStep => {
+    const open = { do: "open", as: fdName(name), path, flags } as const;
+    return sub === undefined
+      ? hostStep(`open ${path}`, open)
+      : hostStep(`open ${path}/${sub}`, { ...open, below: sub });
+  };
   for (const name of v1Names(paths)) {
-    const path = `${paths[name]}/tasks`;
-    steps.push(hostStep(`open ${path}`, { do: "open", as: fdName(name), path, flags: O_WRONLY }));
+    const [directory, sub] = [paths[name] ?? "", below[name]];
+    steps.push(
+      sub === undefined
+        ? step(name, `${directory}/tasks`, undefined, O_WRONLY)
+        : step(name, directory, `${sub}/tasks`, O_WRONLY),
+    );
   }
   const path = paths[UNIFIED];
-  if (path === undefined) return;
-  const flags = O_PATH | O_DIRECTORY;
-  steps.push(hostStep(`open ${path}`, { do: "open", as: fdName(UNIFIED), path, flags }));
+  if (path !== undefined) steps.push(step(UNIFIED, path, below[UNIFIED], O_PATH | O_DIRECTORY));
 }
 
 const JOIN_HINTS = {
@@ -284,14 +295,15 @@ const JOIN_HINTS = {
   EINVAL: "a realtime process needs cpu.realtimeRuntime",
 };
 
-function joinSteps(paths: Readonly<Record<string, string>>): InitStep[] {
+function joinSteps(paths: Readonly<Record<string, string>>, below: Below = {}): InitStep[] {
   const steps: InitStep[] = [];
   for (const name of v1Names(paths)) {
+    const directory = below[name] === undefined ? paths[name] : `${paths[name]}/${below[name]}`;
     steps.push({
       on: "init",
       field: FIELD,
-      about: `join the cgroup ${paths[name]}`,
-      path: `${paths[name]}/tasks`,
+      about: `join the cgroup ${directory}`,
+      path: `${directory}/tasks`,
       rows: [{ call: "write", args: [{ fd: fdName(name) }, "0", 1] }],
       hints: JOIN_HINTS,
     });

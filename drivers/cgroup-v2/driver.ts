@@ -12,7 +12,7 @@ import { cgroupProcesses, removeCgroups } from "../cgroup-common/tree.ts";
 import { attachDevices, attachedPrograms, type DeviceProgram, programLines } from "./devices.ts";
 import { type Enable, enableControllers } from "./enable.ts";
 import { freeze, isFrozen, thaw } from "./freezer.ts";
-import { planJoin } from "./join.ts";
+import { joinTarget, planJoin } from "./join.ts";
 import { memoryOomKills } from "./memory.ts";
 import { NAME, planCgroup, UNIFIED } from "./plan.ts";
 import { readStats } from "./stats.ts";
@@ -33,11 +33,15 @@ export const cgroupV2Driver: CgroupDriver = {
     return { ok: false, why, hint: "boot with cgroup_no_v1=all, or with systemd.unified_cgroup_hierarchy=1" };
   },
   plan: planCgroup,
-  join: (paths, _host, initPid) => planJoin(directoryOf(paths), initPid),
+  join: (paths, _host, initPid, below) =>
+    planJoin(
+      directoryOf(paths),
+      below === undefined ? joinTarget(directoryOf(paths), initPid) : below[UNIFIED],
+    ),
   act(call, args) {
     switch (call) {
       case "prepare":
-        return prepareCgroups(args as Prepare);
+        return prepareCgroups(args as Prepare, isFrozen);
       case "write-setting": {
         const { directory, setting } = args as WriteFirst;
         return writeSetting(directory, setting);

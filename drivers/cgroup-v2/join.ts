@@ -2,37 +2,52 @@
  * Joining the cgroup of a running container on v2, for exec.
  */
 import type { CgroupJoin } from "../../src/driver.ts";
-import { readTextIfAny } from "../../src/kernel/file.ts";
+import { O_DIRECTORY, O_PATH, O_RDONLY } from "../../src/kernel/constants.ts";
+import { open, readAll, readTextIfAny, tryOpenBeneath, withFd } from "../../src/kernel/file.ts";
 import { openStep, UNIFIED } from "./plan.ts";
 
-/** The container's cgroup is joined by clone3. */
-export function planJoin(directory: string, initPid: number | undefined): CgroupJoin {
-  const step = openStep(joinTarget(directory, initPid));
-  return { before: [step], join: [], cloneInto: `cgroup.${UNIFIED}` };
+/** The container's cgroup, or the one `below` it, is joined by clone3. */
+export function planJoin(directory: string, below: string | undefined): CgroupJoin {
+  return { before: [openStep(directory, below)], join: [], cloneInto: `cgroup.${UNIFIED}` };
 }
 
 /**
- * A cgroup whose children have controllers takes no processes of its own (EBUSY): that is so when the container's init
- * (systemd, say) has made cgroups and moved itself into one. Then, as in runc, it is the init's cgroup that is joined.
+ * What is joined below the container's cgroup; undefined: that itself. A cgroup whose children have controllers takes no
+ * processes of its own (EBUSY): that is so when the container's init (systemd, say) has made cgroups and moved itself into
+ * one. Then, as in runc, it is the init's cgroup that is joined.
  */
-export function joinTarget(directory: string, initPid: number | undefined): string {
-  if (initPid === undefined) return directory;
+export function joinTarget(directory: string, initPid: number | undefined): string | undefined {
+  if (initPid === undefined) return undefined;
   const inner = (readTextIfAny(`${directory}/cgroup.subtree_control`) ?? "").trim() !== "";
-  return inner ? (initCgroup(directory, initPid) ?? directory) : directory;
+  return inner ? initBelow(directory, initPid) : undefined;
 }
 
-/** Directory of the init's own cgroup, if that is below the container's; the kernel, not the container, names it. */
-function initCgroup(directory: string, initPid: number): string | undefined {
+/** Where below the container's cgroup its init is. The names are the container's, so what they lead to is looked at. */
+function initBelow(directory: string, initPid: number): string | undefined {
   const line = (readTextIfAny(`/proc/${initPid}/cgroup`) ?? "")
     .split("\n")
     .find((one) => one.startsWith("0::"));
   if (line === undefined) return undefined;
   const path = line.slice(3);
-  // The part of the tree that is mounted may start below its root: the longest common tail of the one is in the other.
-  for (let at = directory.indexOf("/", 1); at > 0; at = directory.indexOf("/", at + 1)) {
-    const tail = directory.slice(at);
-    const found = path.lastIndexOf(`${tail}/`);
-    if (found >= 0) return `${directory}${path.slice(found + tail.length)}`;
-  }
-  return undefined;
+  return withFd(open(directory, O_PATH | O_DIRECTORY), (container) => {
+    // The part of the tree that is mounted may start anywhere below its root: what is left behind any slash may be it.
+    for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) {
+      const below = path.slice(at + 1);
+      if (below !== "" && holds(container, below, initPid)) return below;
+    }
+    return undefined;
+  });
+}
+
+function holds(container: number, below: string, pid: number): boolean {
+  const fd = tryOpenBeneath(container, `${below}/cgroup.procs`, O_RDONLY);
+  if (fd < 0) return false;
+  return withFd(fd, (file) => {
+    try {
+      return new TextDecoder().decode(readAll(file)).split("\n").includes(`${pid}`);
+    } catch {
+      // EOPNOTSUPP: a cgroup of threads, which takes no further process.
+      return false;
+    }
+  });
 }

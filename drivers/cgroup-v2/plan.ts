@@ -57,10 +57,12 @@ export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
   };
 }
 
-/** Opening the directory, for clone3. */
-export function openStep(directory: string): HostStep {
+/** Opening the directory, or one below it, for clone3. */
+export function openStep(directory: string, below?: string): HostStep {
   const open = { do: "open", as: FD, path: directory, flags: O_PATH | O_DIRECTORY } as const;
-  return hostStep(`open ${directory}`, open);
+  return below === undefined
+    ? hostStep(`open ${directory}`, open)
+    : hostStep(`open ${directory}/${below}`, { ...open, below });
 }
 
 /** Steps that hold resources in a directory of the cgroup2 tree that is there. */

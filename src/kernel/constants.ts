@@ -257,6 +257,8 @@ export const SIGCHLD = 17;
 export const CLD_EXITED = 1;
 
 // include/uapi/linux/magic.h
+export const CGROUP_SUPER_MAGIC = 0x27e0eb;
+export const CGROUP2_SUPER_MAGIC = 0x63677270;
 export const PROC_SUPER_MAGIC = 0x9fa0;
 export const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
 export const NSFS_MAGIC = 0x6e736673;

@@ -16,8 +16,11 @@ import {
   O_PATH,
   O_RDONLY,
   O_WRONLY,
+  RESOLVE_BENEATH,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
   S_IFMT,
   STATX_BASIC_STATS,
   STATX_MNT_ID,
@@ -59,6 +62,22 @@ export function tryOpenInRoot(root: number, path: string, flags: number, mode = 
 /** As {@link tryOpenInRoot}, throwing. */
 export function openInRoot(root: number, path: string, flags: number, mode = 0): number {
   return check(tryOpenInRoot(root, path, flags, mode), { syscall: "openat2", path });
+}
+
+/**
+ * Opens a path below a directory, by names that others may have made: it never leads out of that directory, over a link
+ * or another mount. The descriptor or -errno.
+ */
+export function tryOpenBeneath(directory: number, path: string, flags: number): number {
+  const resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+  return tryOpenat2(directory, path, flags, 0, resolve);
+}
+
+/** As {@link tryOpenBeneath} below the directory of that name, throwing. */
+export function openBeneath(directory: string, path: string, flags: number): number {
+  return withFd(open(directory, O_PATH | O_DIRECTORY), (fd) =>
+    check(tryOpenBeneath(fd, path, flags), { syscall: "openat2", path: `${directory}/${path}` }),
+  );
 }
 
 /** openat(2) of a host path; the descriptor or -errno. */

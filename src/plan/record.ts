@@ -46,7 +46,7 @@ function actionText(action: HostAction, describe?: Describe): string {
     case "write-pid":
       return `write ${action.path} <pid>`;
     case "open":
-      return `open ${action.path} as ${action.as}${action.mountsIn === undefined ? "" : ", the one that was looked at"}`;
+      return `open ${action.below === undefined ? "" : `${action.below} below `}${action.path} as ${action.as}${action.mountsIn === undefined ? "" : ", the one that was looked at"}`;
     case "id-map":
       return `${action.file} ${mapText(action.map)}`;
     case "hooks":

@@ -128,6 +128,8 @@ export interface OpenAction {
   readonly do: "open";
   readonly as: string;
   readonly path: string;
+  /** What is opened lies below `path`, by names that a container may have chosen: no link, and no way out of it. */
+  readonly below?: string;
   readonly flags: number;
   /** It must be the file of a namespace of this type (CLONE_NEW*). */
   readonly namespace?: number;

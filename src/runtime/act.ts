@@ -4,7 +4,15 @@ import { asCtrError, errorLine, fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { AT_REMOVEDIR } from "../kernel/constants.ts";
 import { ERRNO, errnoName } from "../kernel/errno.ts";
-import { close, open, readTextIfAny, tryMkdir, tryUnlink, tryWriteFile } from "../kernel/file.ts";
+import {
+  close,
+  open,
+  openBeneath,
+  readTextIfAny,
+  tryMkdir,
+  tryUnlink,
+  tryWriteFile,
+} from "../kernel/file.ts";
 import { printError } from "../kernel/output.ts";
 import { trySetIoPriority, trySetLimit, trySetScheduler } from "../kernel/process.ts";
 import type { HostAction, HostStep } from "../plan/step.ts";
@@ -43,7 +51,10 @@ function act(action: HostAction, context: HostContext): void {
       checkWrite(tryWriteFile(action.path, `${context.pid ?? ""}`), action);
       return;
     case "open":
-      context.descriptors[action.as] = open(action.path, action.flags);
+      context.descriptors[action.as] =
+        action.below === undefined
+          ? open(action.path, action.flags)
+          : openBeneath(action.path, action.below, action.flags);
       if (action.namespace !== undefined)
         needNamespace(context.descriptors[action.as] ?? -1, action.path, action.namespace);
       if (action.mountsIn !== undefined)

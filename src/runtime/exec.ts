@@ -141,7 +141,7 @@ function joinCgroup(
   const driver = registry.get("cgroup", cgroupDriver);
   return cgroup === undefined
     ? driver.join(cgroupPaths, host, pid)
-    : driver.join(subCgroupPaths(cgroupPaths, cgroup), host, undefined);
+    : driver.join(cgroupPaths, host, undefined, subCgroupPaths(cgroupPaths, cgroup));
 }
 
 function execBeside(request: ExecRequest, record: ContainerRecord, init: number): Begun {

@@ -32,12 +32,16 @@ export function parseSubCgroups(given: readonly string[]): SubCgroups | undefine
   return paths;
 }
 
-/** The container's cgroup directories with the paths below them. One that leads out of them is refused. */
+/** What is below the container's directories, by their keys; those that are meant themselves are left out. */
 export function subCgroupPaths(paths: Paths, wanted: SubCgroups): Record<string, string> {
+  const result: Record<string, string> = {};
+  const put = (controller: string, sub: string): void => {
+    const path = below(sub);
+    if (path !== "") result[controller] = path;
+  };
   const all = wanted.get("");
-  const result: Record<string, string> = { ...paths };
   if (all !== undefined) {
-    for (const [controller, path] of Object.entries(paths)) result[controller] = below(path, all);
+    for (const controller of Object.keys(paths)) put(controller, all);
     return result;
   }
   for (const [controller, sub] of wanted) {
@@ -47,18 +51,18 @@ export function subCgroupPaths(paths: Paths, wanted: SubCgroups): Record<string,
       throw bad(`unknown controller ${JSON.stringify(controller)}`, hint);
     }
     // Controllers that are mounted together are one cgroup.
-    for (const [other, path] of Object.entries(paths))
-      if (path === directory) result[other] = below(directory, sub);
+    for (const [other, path] of Object.entries(paths)) if (path === directory) put(other, sub);
   }
   return result;
 }
 
-function below(directory: string, sub: string): string {
+/** Cleaned of `.` and `..`, none of which may lead out. */
+function below(sub: string): string {
   const parts: string[] = [];
   for (const part of sub.split("/")) {
     if (part === "" || part === ".") continue;
     if (part !== "..") parts.push(part);
     else if (parts.pop() === undefined) throw bad(`${sub} is not a sub cgroup path`);
   }
-  return [directory, ...parts].join("/");
+  return parts.join("/");
 }

@@ -2,7 +2,7 @@
  * The v1 driver (hybrid too) on this host's kernel, as root: what the kernel then does, not what the files say.
  */
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { cgroupV1Driver as driver } from "../../drivers/cgroup-v1/driver.ts";
 import type { CgroupPart, Host } from "../../src/driver.ts";
 import { close } from "../../src/kernel/file.ts";
@@ -207,6 +207,31 @@ describe.skipIf(!runs)("cgroup v1", () => {
     );
     driver.remove(above);
     expect(Object.values(above).some(existsSync)).toBe(false);
+  });
+
+  test("refuses a cgroup that is frozen, in which nothing would ever begin", () => {
+    const path = `/ctr-bun-test-${process.pid}`;
+    const part = create(undefined, path);
+    driver.freeze(part.paths);
+    expect(() => create(undefined, path)).toThrow("container's cgroup unexpectedly frozen");
+    made.pop();
+    driver.thaw(part.paths);
+    create(undefined, path);
+    made.pop();
+  });
+
+  test("reaches and removes what is nested deeper than a walk holds descriptors", async () => {
+    const part = create(undefined);
+    const deepest = `${part.paths.freezer}/${"a/".repeat(100)}`;
+    mkdirSync(`${deepest}/b`, { recursive: true });
+    const script = `echo 0 > ${deepest}/cgroup.procs && exec sleep 60`;
+    const child = Bun.spawn(["sh", "-c", script], { stdio: ["ignore", "ignore", "ignore"] });
+    await until(() => driver.processes(part.paths).length === 1);
+    expect(driver.processes(part.paths)).toEqual([child.pid]);
+    driver.killAll({ freezer: part.paths.freezer ?? "" }, 9);
+    await child.exited;
+    driver.remove(part.paths);
+    expect(existsSync(part.paths.freezer ?? "")).toBe(false);
   });
 
   test("waits for the last process when it removes", async () => {

@@ -7,7 +7,7 @@ import legacyJson from "../../../spec-fixtures/hosts/legacy.json";
 import unifiedJson from "../../../spec-fixtures/hosts/unified.json";
 import type { CgroupDriver, Host } from "../../../src/driver.ts";
 import { errnoName } from "../../../src/kernel/errno.ts";
-import { open, tryMkdir, tryWriteFile } from "../../../src/kernel/file.ts";
+import { open, openBeneath, tryMkdir, tryWriteFile } from "../../../src/kernel/file.ts";
 import type { HostStep } from "../../../src/plan/step.ts";
 
 type Recorded = Omit<Host, "capabilities"> & { readonly capabilities: number };
@@ -50,7 +50,8 @@ export function apply(driver: CgroupDriver, steps: readonly HostStep[], pid?: nu
       const name = errnoName(-result);
       if (result < 0 && !action.allow?.includes(name)) throw new Error(`${action.path}: ${name}`);
     } else if (action.do === "open") {
-      opened.set(action.as, open(action.path, action.flags));
+      const { path, below, flags } = action;
+      opened.set(action.as, below === undefined ? open(path, flags) : openBeneath(path, below, flags));
     } else if (action.do === "driver") {
       driver.act?.(action.call, action.args, { pid });
     }

@@ -8,7 +8,10 @@ const paths = { cpu: "/c/cpu,cpuacct/x", cpuacct: "/c/cpu,cpuacct/x", pids: "/c/
 function place(...given: string[]): string {
   try {
     const wanted = parseSubCgroups(given);
-    return wanted === undefined ? "none" : Object.values(subCgroupPaths(paths, wanted)).join(" ");
+    if (wanted === undefined) return "none";
+    return Object.entries(subCgroupPaths(paths, wanted))
+      .map(([controller, below]) => `${controller}:${below}`)
+      .join(" ");
   } catch (error) {
     return errorLine(asCtrError(error));
   }
@@ -16,16 +19,16 @@ function place(...given: string[]): string {
 
 test("one path is for all, and a controller's is also that of what is mounted with it", () => {
   expect(place()).toBe("none");
-  expect(place("a/b")).toBe("/c/cpu,cpuacct/x/a/b /c/cpu,cpuacct/x/a/b /c/pids/x/a/b /c/u/x/a/b");
-  expect(place("/")).toBe("/c/cpu,cpuacct/x /c/cpu,cpuacct/x /c/pids/x /c/u/x");
-  expect(place("pids:a")).toBe("/c/cpu,cpuacct/x /c/cpu,cpuacct/x /c/pids/x/a /c/u/x");
-  expect(place("cpu,pids:a", "unified:b")).toBe("/c/cpu,cpuacct/x/a /c/cpu,cpuacct/x/a /c/pids/x/a /c/u/x/b");
+  expect(place("a/b")).toBe("cpu:a/b cpuacct:a/b pids:a/b unified:a/b");
+  expect(place("/")).toBe("");
+  expect(place("pids:a")).toBe("pids:a");
+  expect(place("cpu,pids:a", "unified:b")).toBe("cpu:a cpuacct:a pids:a unified:b");
 });
 
 test("a path that leads out of the container's cgroup is refused, however it is written", () => {
   for (const path of ["..", "../x2", "a/../../x", "/..", "a/./../.."])
     expect(place(path)).toBe(`--cgroup: ${path} is not a sub cgroup path`);
-  expect(place("a/../b")).toBe("/c/cpu,cpuacct/x/b /c/cpu,cpuacct/x/b /c/pids/x/b /c/u/x/b");
+  expect(place("a/../b")).toBe("cpu:b cpuacct:b pids:b unified:b");
 });
 
 test("what makes no sense is refused", () => {

@@ -248,7 +248,8 @@ describe.skipIf(!runs)("cgroup v2", () => {
     await until(() => driver.processes(part.paths).length === 1);
     writeFileSync(`${directory(part)}/cgroup.subtree_control`, "+pids +memory");
     const join = driver.join(part.paths, host, child.pid);
-    expect(join.before[0]?.action).toMatchObject({ path: `${directory(part)}/init` });
+    expect(join.before[0]?.action).toMatchObject({ path: directory(part), below: "init" });
+    for (const fd of apply(driver, join.before).values()) close(fd);
   });
 
   test("names the cgroup that holds processes, where controllers cannot be enabled", async () => {
