@@ -116,7 +116,7 @@ function lockFile(store: string, id: string): string {
 
 /** Removes what {@link claimContainer} made and all that came into the directory. What is gone already is fine. */
 export function releaseContainer(store: string, id: string, name: string): void {
-  removeTree(containerDirectory(store, id));
+  whileKept(store, id, () => removeTree(containerDirectory(store, id)));
   if (name === "") return;
   withNamesLocked(store, () => {
     const link = `${store}/names/${name}`;
@@ -140,17 +140,24 @@ export function updateRecord(
   id: string,
   change: (record: ContainerRecord) => ContainerRecord,
 ): ContainerRecord | undefined {
+  return whileKept(store, id, () => {
+    const record = readRecord(store, id);
+    if (record === undefined) return undefined;
+    const changed = change(record);
+    writeRecord(store, changed);
+    return changed;
+  });
+}
+
+/** Nobody else changes the record meanwhile, or takes the directory away. Undefined where there is none. */
+function whileKept<T>(store: string, id: string, work: () => T): T | undefined {
   const path = containerDirectory(store, id);
   const fd = tryOpen(path, O_RDONLY | O_DIRECTORY);
   if (fd === -ERRNO.ENOENT) return undefined;
   check(fd, { syscall: "open", path });
   return withFd(fd, (directory) => {
     check(sys("flock", directory, LOCK_EX), { syscall: "flock", path });
-    const record = readRecord(store, id);
-    if (record === undefined) return undefined;
-    const changed = change(record);
-    writeRecord(store, changed);
-    return changed;
+    return work();
   });
 }
 

@@ -136,6 +136,7 @@ export const PODMAN_COLUMNS: Readonly<Record<string, Column>> = {
   pid: column("PID", (process) => last(process.status("NSpid"))),
   // The parent of the first one, and of what entered from outside, is none of the container's.
   ppid: column("PPID", (process, { inside }) => inside.get(process.stat(4)) ?? "0"),
+  state: column("STATE", ({ state }) => state),
   seccomp: column(
     "SECCOMP",
     (process) => ["disabled", "strict", "filter"][Number(process.status("Seccomp"))] ?? "?",
