@@ -6,6 +6,7 @@ import type { CgroupStats } from "../../src/driver.ts";
 import { readTextIfAny } from "../../src/kernel/file.ts";
 import { counter, omitEmpty } from "../cgroup-common/read.ts";
 import type { Controller, Setting } from "../cgroup-common/setting.ts";
+import { setWeight } from "../cgroup-common/weight.ts";
 
 /** Field of the spec to file of the kernel. */
 const THROTTLES = [
@@ -23,6 +24,7 @@ const NO_WEIGHT = {
   EOPNOTSUPP: "the device does not use the BFQ scheduler",
   ERANGE: "the kernel takes weights from 1 to 1000",
 };
+const OWN_WEIGHT = "blockIO.weight";
 const NO_LEAF = { ENOENT: "leaf weights went with the CFQ scheduler, in kernel 5.0" };
 const NO_DEVICE = { ENODEV: "there is no such block device, or it is a partition" };
 
@@ -34,7 +36,7 @@ export const blkio: Controller = {
     const weight = (field: string, file: string, data: string): void => {
       const bfq = { file: file.replace("blkio.", "blkio.bfq."), data };
       settings.push({
-        field: `blockIO.${field}`,
+        field,
         file,
         data,
         instead: bfq,
@@ -44,11 +46,11 @@ export const blkio: Controller = {
     const leaf = (field: string, file: string, data: string): void => {
       settings.push({ field: `blockIO.${field}`, file, data, hints: NO_LEAF });
     };
-    if (blockIO.weight) weight("weight", "blkio.weight", String(blockIO.weight));
+    if (blockIO.weight) weight(OWN_WEIGHT, "blkio.weight", String(blockIO.weight));
     if (blockIO.leafWeight) leaf("leafWeight", "blkio.leaf_weight", String(blockIO.leafWeight));
     for (const [index, device] of (blockIO.weightDevice ?? []).entries()) {
       const [field, name] = [`weightDevice[${index}]`, `${device.major}:${device.minor}`];
-      if (device.weight) weight(`${field}.weight`, "blkio.weight_device", `${name} ${device.weight}`);
+      if (device.weight) weight(`blockIO.${field}.weight`, "blkio.weight_device", `${name} ${device.weight}`);
       if (device.leafWeight)
         leaf(`${field}.leafWeight`, "blkio.leaf_weight_device", `${name} ${device.leafWeight}`);
     }
@@ -60,6 +62,12 @@ export const blkio: Controller = {
       }
     }
     return settings;
+  },
+  update(directory, resources, journal) {
+    for (const setting of blkio.settings(resources)) {
+      if (setting.field === OWN_WEIGHT) setWeight(directory, setting, "blkio.bfq.weight_device", journal);
+      else journal.set(directory, setting);
+    }
   },
 };
 

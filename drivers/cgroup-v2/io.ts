@@ -7,6 +7,7 @@ import { readTextIfAny } from "../../src/kernel/file.ts";
 import { counter, omitEmpty, readPressure } from "../cgroup-common/read.ts";
 import type { Controller, Setting } from "../cgroup-common/setting.ts";
 import { blkioToIoWeight } from "../cgroup-common/values.ts";
+import { setWeight } from "../cgroup-common/weight.ts";
 
 /** Field of the spec to key of io.max. */
 const THROTTLES = [
@@ -16,10 +17,13 @@ const THROTTLES = [
   ["throttleWriteIOPSDevice", "wiops"],
 ] as const;
 
+const OWN_WEIGHT = "blockIO.weight";
+const BFQ = "io.bfq.weight";
+
 const NO_DEVICE = { ENODEV: "there is no such block device, or it is a partition" };
 const NO_WEIGHT = {
   ENOENT: "weights need the BFQ scheduler (module bfq) or CONFIG_BLK_CGROUP_IOCOST",
-  EOPNOTSUPP: "the device does not use the BFQ scheduler",
+  EOPNOTSUPP: "the device has neither the BFQ scheduler nor io.cost switched on (io.cost.qos)",
 };
 
 export const io: Controller = {
@@ -29,16 +33,17 @@ export const io: Controller = {
     const settings: Setting[] = [];
     const weight = (field: string, device: string, value: number): void => {
       settings.push({
-        field: `blockIO.${field}`,
-        file: "io.bfq.weight",
+        field,
+        file: BFQ,
         data: `${device}${value}`,
         instead: { file: "io.weight", data: `${device}${blkioToIoWeight(value)}` },
         hints: { ...NO_WEIGHT, ...NO_DEVICE },
       });
     };
-    if (blockIO.weight) weight("weight", "", blockIO.weight);
+    if (blockIO.weight) weight(OWN_WEIGHT, "", blockIO.weight);
     for (const [index, device] of (blockIO.weightDevice ?? []).entries()) {
-      if (device.weight) weight(`weightDevice[${index}]`, `${device.major}:${device.minor} `, device.weight);
+      if (device.weight)
+        weight(`blockIO.weightDevice[${index}]`, `${device.major}:${device.minor} `, device.weight);
     }
     for (const [field, key] of THROTTLES) {
       for (const [index, { major, minor, rate }] of (blockIO[field] ?? []).entries()) {
@@ -52,6 +57,12 @@ export const io: Controller = {
   warnings({ blockIO }) {
     const leaf = blockIO?.leafWeight || blockIO?.weightDevice?.some((device) => device.leafWeight);
     return leaf ? ["linux.resources.blockIO: leafWeight is ignored: cgroup v2 has nothing like it"] : [];
+  },
+  update(directory, resources, journal) {
+    for (const setting of io.settings(resources)) {
+      if (setting.field === OWN_WEIGHT) setWeight(directory, setting, BFQ, journal);
+      else journal.set(directory, setting);
+    }
   },
 };
 
