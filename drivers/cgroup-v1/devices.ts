@@ -115,7 +115,11 @@ function writeLines(path: string, lines: readonly string[]): void {
 
 function lineError(errno: number, path: string, line: string): Error {
   const hint =
-    errno === ERRNO.EPERM ? "the cgroup above does not allow it, or CAP_SYS_ADMIN is missing" : undefined;
+    errno === ERRNO.EPERM
+      ? "the cgroup above does not allow it, or CAP_SYS_ADMIN is missing"
+      : errno === ERRNO.EINVAL && line === "a"
+        ? "it has other cgroups below it: remove those first, or choose another cgroupsPath"
+        : undefined;
   return callError(errno, { syscall: "write", path, field: FIELD, message: `cannot write "${line}"`, hint });
 }
 

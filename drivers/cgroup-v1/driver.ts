@@ -44,7 +44,10 @@ export const cgroupV1Driver: CgroupDriver = {
   act(call, args) {
     switch (call) {
       case "prepare":
-        return prepareCgroups(args as Prepare, (path) => freezer1.isFrozen(path) || freezer2.isFrozen(path));
+        return prepareCgroups(
+          args as Prepare,
+          (path) => freezer1.standsStill(path) || freezer2.isFrozen(path),
+        );
       case "cpuset-inherit": {
         const { levels, home } = args as { levels: readonly string[]; home: boolean };
         return inheritCpuset(levels, home);

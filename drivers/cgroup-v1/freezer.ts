@@ -37,11 +37,18 @@ export function thaw(directory: string): void {
   writeThaw(`${directory}/${FILE}`, "THAWED");
 }
 
-/** Whether processes in it stand still, or are being stopped by its own state. */
+/**
+ * Whether it is frozen, or is being frozen, by its own state. One that only stands still with a cgroup above it is not
+ * (as in runc): thawing it would not let it go on.
+ */
 export function isFrozen(directory: string): boolean {
-  const now = state(directory);
-  if (now !== "FREEZING") return now === "FROZEN";
+  if (!standsStill(directory)) return false;
   return (readTextIfAny(`${directory}/freezer.self_freezing`) ?? "1").trim() === "1";
+}
+
+/** Whether processes in it stand still, or are being stopped: by its own state, or by that of one above it. */
+export function standsStill(directory: string): boolean {
+  return state(directory) !== "THAWED";
 }
 
 function state(directory: string): string {
