@@ -1,6 +1,7 @@
 /**
  * A cgroup's directory and those below it: the processes in them, and removing them. Names below were made by whoever
- * had the cgroup, so they are only ever used one at a time, from the descriptor of the directory that they are in.
+ * had the cgroup: they may be any bytes, and are only ever used one at a time, from the descriptor of the directory that
+ * they are in.
  */
 import { fail } from "../../src/error.ts";
 import { callError, check } from "../../src/kernel/check.ts";
@@ -12,8 +13,9 @@ import {
   O_NOFOLLOW,
   O_RDONLY,
 } from "../../src/kernel/constants.ts";
+import { namesIn, tryOpenAt, tryUnlinkAt } from "../../src/kernel/directory.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
-import { close, listDirectory, readAll, tryOpen, tryUnlink } from "../../src/kernel/file.ts";
+import { close, readAll, tryOpen, tryUnlink } from "../../src/kernel/file.ts";
 import { liesIn } from "../../src/kernel/file-system.ts";
 import { waitUntil } from "./wait.ts";
 
@@ -49,16 +51,16 @@ function walk(top: number, visit: (fd: number) => void, left?: (above: number, n
   const first: Level = { fd: top, name: "", names: [] };
   const levels = [first];
   try {
-    first.names = childrenOf(top);
+    first.names = namesIn(top, DT_DIR);
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
       const name = level.names.pop();
       if (name !== undefined) {
-        const fd = tryOpen(name, DIRECTORY, 0, level.fd);
+        const fd = tryOpenAt(level.fd, name, DIRECTORY);
         if (fd < 0) continue;
         if (levels.length > MOST_HELD) level.fd = closed(level.fd);
         const next: Level = { fd, name, names: [] };
         levels.push(next);
-        next.names = childrenOf(fd);
+        next.names = namesIn(fd, DT_DIR);
         continue;
       }
       visit(level.fd);
@@ -83,12 +85,6 @@ function leave(levels: Level[], level: Level, left?: (above: number, name: strin
 function closed(fd: number): -1 {
   close(fd);
   return -1;
-}
-
-function childrenOf(directory: number): string[] {
-  return listDirectory(directory)
-    .filter((entry) => entry.type === DT_DIR)
-    .map((entry) => entry.name);
 }
 
 /**
@@ -172,7 +168,7 @@ function removeTree(path: string): number {
   walk(
     fd,
     () => undefined,
-    (above, name) => tryUnlink(name, AT_REMOVEDIR, above),
+    (above, name) => tryUnlinkAt(above, name, AT_REMOVEDIR),
   );
   const again = tryUnlink(path, AT_REMOVEDIR);
   return again === -ERRNO.ENOENT ? 0 : again;

@@ -120,13 +120,16 @@ export function unifiedSteps(
       before.push({ ...step, field: "linux.resources.devices" });
     }
   }
-  if (resources.network?.classID) warnings.push(noNetwork("classID"));
-  if (resources.network?.priorities?.length) warnings.push(noNetwork("priorities"));
+  warnings.push(...networkWarnings(resources));
   return { before, atPid, warnings };
 }
 
-function noNetwork(field: string): string {
-  return `linux.resources.network.${field} is ignored: cgroup v2 has nothing like it`;
+/** No controller has them. */
+export function networkWarnings({ network }: LinuxResources): string[] {
+  const fields: string[] = [];
+  if (network?.classID) fields.push("classID");
+  if (network?.priorities?.length) fields.push("priorities");
+  return fields.map((field) => `linux.resources.network.${field} is ignored: cgroup v2 has nothing like it`);
 }
 
 function hostStep(about: string, what: HostAction): HostStep {

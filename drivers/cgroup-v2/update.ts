@@ -6,7 +6,7 @@ import { devicePolicy } from "../cgroup-common/devices.ts";
 import { changeLimits } from "../cgroup-common/journal.ts";
 import type { Journal } from "../cgroup-common/setting.ts";
 import { attachDevices } from "./devices.ts";
-import { CONTROLLERS } from "./plan.ts";
+import { CONTROLLERS, networkWarnings } from "./plan.ts";
 import { unifiedSettings } from "./unified.ts";
 
 /**
@@ -16,7 +16,8 @@ import { unifiedSettings } from "./unified.ts";
 export function updateUnified(directory: string, resources: LinuxResources): string[] {
   changeLimits((journal) => updateLimits(journal, directory, resources));
   if (resources.devices !== undefined) attachDevices({ directory, policy: devicePolicy(resources.devices) });
-  return CONTROLLERS.flatMap((controller) => controller.warnings?.(resources) ?? []);
+  const ignored = CONTROLLERS.flatMap((controller) => controller.warnings?.(resources) ?? []);
+  return [...ignored, ...networkWarnings(resources)];
 }
 
 /** The same without devices, as a part of a larger change. */

@@ -165,8 +165,8 @@ function number64(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
 }
 
-/** Names in a directory that was opened for reading, `.` and `..` left out. */
-export function namesIn(fd: number): string[] {
+/** Names in a directory that was opened for reading, `.` and `..` left out. `type`: of this d_type (DT_*) alone. */
+export function namesIn(fd: number, type?: number): string[] {
   const names: string[] = [];
   const buffer = Buffer.alloc(32768);
   for (;;) {
@@ -175,6 +175,7 @@ export function namesIn(fd: number): string[] {
     if (n === 0 || n === -ERRNO.ENOENT) return names;
     check(n, { syscall: "getdents64" });
     for (let at = 0; at < n; at += buffer.readUInt16LE(at + 16)) {
+      if (type !== undefined && buffer[at + 18] !== type) continue;
       const name = buffer.toString("latin1", at + 19, buffer.indexOf(0, at + 19));
       if (name !== "." && name !== "..") names.push(name);
     }

@@ -1,0 +1,113 @@
+/** Section of the conformance suite of cgroup drivers: `linux.resources.devices`. */
+import { describe, expect, test } from "bun:test";
+import type { LinuxDeviceCgroup } from "../../../src/spec/runtime/resources.ts";
+import { type Bench, type Container, errorOf } from "./bench.ts";
+
+/** /dev/kmsg: on every host, and not among the devices that are always allowed. */
+const KMSG = { type: "c", major: 1, minor: 11 } as const;
+const DENY: LinuxDeviceCgroup = { allow: false, access: "rwm" };
+
+/** What can be done with /dev/kmsg. */
+function accessTo(container: Container): string {
+  return container.sh("(: < /dev/kmsg) 2>/dev/null && printf r; (: > /dev/kmsg) 2>/dev/null && printf w; :")
+    .out;
+}
+
+export function devicesSection(bench: Bench): void {
+  const { create, run, until, endOf, directory, driver } = bench;
+  const withRules = (...rules: LinuxDeviceCgroup[]): Container => create({ devices: [DENY, ...rules] });
+
+  describe("devices", () => {
+    test("the ones that every container needs are allowed, and making any node; others are refused", () => {
+      const container = withRules();
+      const needed = ": < /dev/null && : > /dev/null && : < /dev/zero && : < /dev/full && : < /dev/urandom";
+      const node = `${directory}/node`;
+      const { code, out } = container.sh(`${needed} && mknod ${node} c 1 11 && echo made; : < ${node}`);
+      expect(code).not.toBe(0);
+      expect(out).toStartWith("made\n");
+      expect(out.toLowerCase()).toContain("not permitted");
+      expect(accessTo(container)).toBe("");
+      expect(driver.devices(container.paths).length).toBeGreaterThan(0);
+    });
+
+    test("nothing at all is asked for: the same", () => {
+      expect(accessTo(create())).toBe("");
+    });
+
+    test("allowed to be read, written, both", () => {
+      for (const access of ["r", "w", "rw"]) {
+        const container = withRules({ allow: true, ...KMSG, access });
+        expect(accessTo(container)).toBe(access);
+      }
+      expect(accessTo(withRules({ allow: true, ...KMSG }))).toBe("rw");
+    });
+
+    test("wildcards: all minor numbers, all major numbers, all of a type, all", () => {
+      expect(accessTo(withRules({ allow: true, type: "c", major: 1, access: "r" }))).toBe("r");
+      expect(accessTo(withRules({ allow: true, type: "c", major: -1, minor: 11, access: "w" }))).toBe("w");
+      expect(accessTo(withRules({ allow: true, type: "c", access: "rw" }))).toBe("rw");
+      expect(accessTo(withRules({ allow: true, type: "b", access: "rw" }))).toBe("");
+      expect(accessTo(withRules({ allow: true, type: "a", access: "rwm" }))).toBe("rw");
+      expect(accessTo(withRules({ allow: true, type: "c", major: 2, access: "rw" }))).toBe("");
+    });
+
+    test("later rules win over earlier ones", () => {
+      const [allowed, denied] = [
+        { allow: true, ...KMSG, access: "rw" },
+        { allow: false, ...KMSG, access: "w" },
+      ];
+      expect(accessTo(withRules(allowed, denied))).toBe("r");
+      expect(accessTo(withRules(denied, allowed))).toBe("rw");
+      expect(accessTo(withRules(allowed, DENY))).toBe("");
+      expect(accessTo(create({ devices: [{ allow: true }, { allow: false, ...KMSG, access: "r" }] }))).toBe(
+        "w",
+      );
+    });
+
+    test("an update takes the place of all rules, for processes that run", () => {
+      const container = withRules({ allow: true, ...KMSG, access: "r" });
+      expect(accessTo(container)).toBe("r");
+      container.update({ devices: [DENY, { allow: true, ...KMSG, access: "w" }] });
+      expect(accessTo(container)).toBe("w");
+      container.update({ devices: [{ allow: true }] });
+      expect(accessTo(container)).toBe("rw");
+      container.update({ devices: [DENY] });
+      expect(accessTo(container)).toBe("");
+      container.update({ pids: { limit: 100 } });
+      expect(accessTo(container)).toBe("");
+    });
+
+    test("a device that is allowed before and after an update is so all the time", () => {
+      const [one, other] = [
+        { allow: true, ...KMSG, access: "r" },
+        { allow: true, type: "c", major: 10, minor: 229, access: "rw" },
+      ] as const;
+      const container = run("n=0; while :; do : < /dev/kmsg || exit 1; n=$((n+1)); echo $n; done", {
+        devices: [DENY, one],
+      });
+      const rounds = (): number => Number(container.init.output().trim().split("\n").at(-1));
+      until("it opens the device", () => rounds() > 0);
+      const before = rounds();
+      for (let at = 0; at < 40; at++)
+        container.update({ devices: at % 2 ? [DENY, one] : [DENY, one, other] });
+      until("it still does", () => rounds() > before);
+      expect(container.init.ended()).toBeUndefined();
+      container.update({ devices: [DENY] });
+      expect(endOf(container.init)).not.toBe(0);
+    });
+
+    const range = { allow: true, type: "c", major: 1, access: "rw" } as const;
+    const hole = { allow: false, ...KMSG, access: "r" };
+    if (bench.has.v1("devices")) {
+      test("a hole in a range is refused, which the kernel would not hold", () => {
+        const error = errorOf(() => withRules(range, hole));
+        expect([error.code, error.field]).toEqual(["INVALID_CONFIG", "linux.resources.devices"]);
+        expect(error.message).toContain("is a hole in c 1:*");
+      });
+    } else {
+      test("a hole in a range is held", () => {
+        expect(accessTo(withRules(range, hole))).toBe("w");
+      });
+    }
+  });
+}
