@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runCommand } from "../support/bundle.ts";
+import { cgroupFilesOf, holds } from "../support/cgroup-files.ts";
 import { LOOK, NAMESPACES } from "../support/container-look.ts";
 import { type Daemon, startDaemon, TOOLS_PATH } from "../support/daemon.ts";
 import { imagePath } from "../support/images.ts";
@@ -161,7 +162,12 @@ describe("a task in the background", () => {
   compared("exec, ps, metrics, pause, resume, kill", engine, async (way) => {
     const name = way.name("task");
     const exec = (id: string, ...args: string[]) => task("exec", "--exec-id", way.name(id), ...args);
-    await way.ok(["run", "--detach", "--memory-limit", "64000000", IMAGE, name, "sleep", "100"]);
+    const limits = ["--memory-limit", "64000000", "--cpu-quota", "25000", "--cpu-period", "50000"];
+    await way.ok(["run", "--detach", ...limits, IMAGE, name, "sleep", "100"]);
+    const pid = Number((await way.quietly(task("list"))).out.match(new RegExp(`^${name} +(\\d+)`, "m"))?.[1]);
+    way.note("all files of its cgroup", cgroupFilesOf(pid), (files) =>
+      holds(files, "memory/memory.limit_in_bytes 64000000", "cpu/cpu.cfs_quota_us 25000"),
+    );
     const list = async () => {
       const { out } = await way.quietly(task("list"));
       return out

@@ -3,16 +3,27 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { CTR_BUN } from "../support/bundle.ts";
+import { cgroupFilesOf, holds, removeCgroup } from "../support/cgroup-files.ts";
 import { LOOK, NAMESPACES } from "../support/container-look.ts";
+import { type LoopDevice, makeLoopDevice } from "../support/loop-device.ts";
 import { command, compared, comparedCalls, untilLogged } from "../support/two-runtimes.ts";
 import { runScenarios } from "./podman-run.ts";
 import { type Podman, startPodman } from "./podman-setup.ts";
 
 let podman: Podman;
+let loop: LoopDevice;
 beforeAll(() => {
   podman = startPodman();
+  loop = makeLoopDevice(podman.folder);
 });
-afterAll(() => podman.end());
+afterAll(() => {
+  loop?.detach();
+  podman.end();
+  removeCgroup(GROUP);
+});
+
+/** The cgroup that some containers are to be below. */
+const GROUP = `ctr-bun-podman-${process.pid}`;
 
 const engine = () => podman;
 const RUN = ["run", "--rm", "--network", "none"];
@@ -83,6 +94,58 @@ describe("a container in the background", () => {
     await way.ok(["kill", "--signal", "KILL", name]);
     await way.ok(["wait", name], { shows: /137/ });
     await way.ok(["rm", name]);
+  });
+
+  compared("every limit, in all files of its cgroup", engine, async (way) => {
+    const name = way.name("limits");
+    const { path } = loop;
+    const rates = ["--device-read-bps", `${path}:1mb`, "--device-write-bps", `${path}:2mb`];
+    const limits = [
+      ...[
+        "--memory",
+        "64m",
+        "--memory-swap",
+        "128m",
+        "--memory-reservation",
+        "32m",
+        "--memory-swappiness",
+        "10",
+      ],
+      ...["--cpu-period", "50000", "--cpu-quota", "25000", "--cpu-shares", "500", "--cpuset-cpus", "0"],
+      ...[
+        "--cpuset-mems",
+        "0",
+        "--pids-limit",
+        "33",
+        "--blkio-weight",
+        "300",
+        "--oom-kill-disable",
+        ...rates,
+      ],
+      ...["--device-read-iops", `${path}:100`, "--device-write-iops", `${path}:200`],
+      ...["--device-cgroup-rule", "c 10:229 r", "--cgroup-parent", `/${GROUP}`],
+    ];
+    await way.ok([...START, "--name", name, ...limits, "box", "sleep", "100"]);
+    const { out } = await way.quietly(["inspect", "--format", "{{.State.Pid}}", name]);
+    const note = (when: string, ...lines: string[]) =>
+      way.note(when, cgroupFilesOf(Number(out)), (files) => holds(files, ...lines));
+    note(
+      "at first",
+      "memory/memory.memsw.limit_in_bytes 134217728",
+      "memory/memory.swappiness 10",
+      "cpu/cpu.cfs_quota_us 25000",
+      `blkio/blkio.throttle.write_iops_device ${loop.major}:${loop.minor} 200`,
+      "pids/pids.max 33",
+    );
+    const changed = ["--memory", "32m", "--cpus", "0.3", "--cpu-shares", "300", "--cpuset-cpus", "0-1"];
+    await way.ok(["update", ...changed, "--blkio-weight", "200", name]);
+    note("updated", "memory/memory.limit_in_bytes 33554432", "blkio/blkio.bfq.weight 200");
+    await way.ok(["pause", name]);
+    note("paused", "freezer/freezer.state FROZEN");
+    await way.ok(["unpause", name]);
+    await way.ok(["rm", "--force", "--time", "0", name]);
+    const none = ["--memory", "0", "--memory-swap", "-1", "--pids-limit", "-1", "--cpu-shares", "0"];
+    await way.ok([...RUN, ...none, "box", "cat", "/sys/fs/cgroup/pids/pids.max"], { shows: /max/ });
   });
 
   compared("signals, stop, restart", engine, async (way) => {

@@ -5,8 +5,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freshID, type Result, runCommand } from "../support/bundle.ts";
+import { freshID, type Result } from "../support/bundle.ts";
 import { cgroupFiles, makeCgroup, removeCgroup } from "../support/cgroup-files.ts";
+import { type LoopDevice, makeLoopDevice } from "../support/loop-device.ts";
 import { type Beside, makeBeside, type Runtime } from "../support/runc-beside.ts";
 import { CASES, type Case } from "./runc-cgroup-cases.ts";
 import { UPDATES } from "./runc-cgroup-updates.ts";
@@ -14,21 +15,16 @@ import { UPDATES } from "./runc-cgroup-updates.ts";
 const PARENT = `ctr-bun-test-${process.pid}`;
 
 let beside: Beside;
-/** A block device of the test's own. */
-let loop = { path: "", major: 0, minor: 0 };
+let loop: LoopDevice;
 
 beforeAll(() => {
   beside = makeBeside();
   makeCgroup(PARENT);
-  const disk = join(beside.folder, "disk");
-  writeFileSync(disk, new Uint8Array(1 << 20));
-  const path = runCommand(["losetup", "--find", "--show", disk]).out.trim();
-  const [major = 0, minor = 0] = runCommand(["stat", "--format", "%Hr %Lr", path]).out.split(" ").map(Number);
-  loop = { path, major, minor };
+  loop = makeLoopDevice(beside.folder);
 });
 
 afterAll(async () => {
-  if (loop.path !== "") runCommand(["losetup", "--detach", loop.path]);
+  loop?.detach();
   await beside.dispose();
   removeCgroup(PARENT);
 });

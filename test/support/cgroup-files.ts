@@ -46,9 +46,26 @@ export function whereFound(path: string): string[] {
 
 /** `controller/file` to what is in it; lists of devices in order of the alphabet. `path` is below each mount point. */
 export function cgroupFiles(path: string): Record<string, string> {
+  const points = Object.entries(hierarchies());
+  return filesOf(Object.fromEntries(points.map(([name, point]) => [name, `${point}/${path}`])));
+}
+
+/** The same of the cgroups that a process is in. */
+export function cgroupFilesOf(pid: number): Record<string, string> {
+  const directories: Record<string, string> = {};
+  for (const [, names = "", path] of readFileSync(`/proc/${pid}/cgroup`, "utf8").matchAll(
+    /^\d+:([^:]*):(.*)$/gm,
+  )) {
+    const name = names === "" ? "unified" : (names.split(",")[0] ?? "");
+    const point = hierarchies()[name];
+    if (point !== undefined) directories[name] = `${point}${path}`;
+  }
+  return filesOf(directories);
+}
+
+function filesOf(directories: Readonly<Record<string, string>>): Record<string, string> {
   const files: Record<string, string> = {};
-  for (const [hierarchy, point] of Object.entries(hierarchies())) {
-    const directory = `${point}/${path}`;
+  for (const [hierarchy, directory] of Object.entries(directories)) {
     for (const entry of readdirSync(directory, { withFileTypes: true })) {
       if (!entry.isFile() || LEFT_OUT.some(([pattern]) => pattern.test(entry.name))) continue;
       const lines = readFileSync(`${directory}/${entry.name}`, "utf8").trim().split("\n");
@@ -57,6 +74,14 @@ export function cgroupFiles(path: string): Record<string, string> {
     }
   }
   return files;
+}
+
+/** Whether a cgroup holds all of these, given as lines of `controller/file value`. */
+export function holds(files: Readonly<Record<string, string>>, ...lines: string[]): boolean {
+  return lines.every((line) => {
+    const blank = line.indexOf(" ");
+    return files[line.slice(0, blank)] === line.slice(blank + 1);
+  });
 }
 
 /** Processes of a cgroup in each hierarchy. */
