@@ -54,7 +54,9 @@ export function inFlags(error: unknown, asked?: AskedParts): unknown {
 /** The same warning, naming flags. */
 export function warningInFlags(message: string, limits?: HostLimits): string {
   const asked = limits === undefined ? undefined : { mounts: [], requests: [], limits };
-  return message.replace(/\blinux\.[\w.]*\w/g, (field) => flagOf(field, asked) ?? field);
+  // One text names a second property, and that one by its last word.
+  const whole = message.replace(" and realtimePeriod", " and linux.resources.cpu.realtimePeriod");
+  return whole.replace(/\blinux\.[\w.]*\w/g, (field) => flagOf(field, asked) ?? field);
 }
 
 /** Some texts name a field once more. */

@@ -253,6 +253,14 @@ describe("what a person should know", () => {
     ).toBe("--memory-swappiness is ignored: cgroup v2 has nothing like it");
   });
 
+  test("of realtime on v2 is told of both flags", () => {
+    const text =
+      "linux.resources.cpu.realtimeRuntime and realtimePeriod are ignored: cgroup v2 has nothing like them";
+    expect(warningInFlags(text)).toBe(
+      "--cpu-rt-runtime and --cpu-rt-period are ignored: cgroup v2 has nothing like them",
+    );
+  });
+
   test("of swap that the kernel does not count: it is not limited", () => {
     const blind = { ...host, swapLimit: false };
     const limits = read({ memory: "64m", "memory-swap": "65m" });
