@@ -53,6 +53,13 @@ export function updateLimits(engine: Engine, text: string, { asked }: LimitUpdat
       hint: "try again when it runs",
     });
   }
+  if (record.host.cgroupManager === "disabled") {
+    throw fail({
+      code: "CGROUP",
+      message: `container ${text} has no cgroup, so it cannot be limited`,
+      hint: "it was made with --cgroups disabled",
+    });
+  }
   const host = limitHost(engine.host);
   // What is wrong is told before the cgroup has changed.
   const planned = changedLimits(record.host, asked);

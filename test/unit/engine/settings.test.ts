@@ -55,6 +55,23 @@ test("a flag beats the environment beats the file beats the default", async () =
   ]);
 });
 
+test("who makes cgroups is chosen by the environment, then by the file, then for the host", async () => {
+  const text = 'cgroup-manager = "disabled"\n';
+  const managers = [
+    await load(undefined, {}, { CTR_BUN_CONFIG: "" }),
+    await load(text),
+    await load(text, {}, { CTR_BUN_CGROUP_MANAGER: "cgroupfs" }),
+  ].map(({ settings }) => settings.cgroupManager);
+  expect(managers).toEqual([undefined, "disabled", "cgroupfs"]);
+  await expect(load(text, {}, { CTR_BUN_CGROUP_MANAGER: "docker" })).rejects.toThrow(
+    'there is no cgroup manager "docker"',
+  );
+  expect(await faultOf('cgroup-manager = "docker"\n')).toEqual({
+    field: "/c.toml:1",
+    message: 'cgroup-manager must be "cgroupfs", "systemd" or "disabled"',
+  });
+});
+
 test("registries and limits are read", async () => {
   const { settings } = await load(
     '[registries."localhost:5000"]\nplain-http = true\nrealms = ["auth.example"]\n[limits]\nmemory = "1g"\ncpus = 0.5\n',
