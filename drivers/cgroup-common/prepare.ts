@@ -7,7 +7,7 @@ import { fail } from "../../src/error.ts";
 import { check } from "../../src/kernel/check.ts";
 import { O_DIRECTORY, O_PATH } from "../../src/kernel/constants.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
-import { close, tryMkdir, tryOpen } from "../../src/kernel/file.ts";
+import { close, readTextIfAny, tryMkdir, tryOpen } from "../../src/kernel/file.ts";
 import { cgroupProcesses } from "./tree.ts";
 
 /** Arguments of the action `prepare`. */
@@ -31,6 +31,8 @@ export function prepareCgroups({ home, own }: Prepare, isFrozen: (path: string) 
     const pids = cgroupProcesses(path);
     if (pids.length === 0) {
       if (isFrozen(path)) throw frozen(path);
+      const inner = (readTextIfAny(`${path}/cgroup.subtree_control`) ?? "").trim();
+      if (inner !== "") throw innerCgroup(path, inner);
       continue;
     }
     // runc's words, which engines show.
@@ -54,3 +56,22 @@ function frozen(path: string): Error {
     hint: "thaw it, or choose another cgroupsPath",
   });
 }
+
+/** "No Internal Process Constraint" of Documentation/admin-guide/cgroup-v2.rst. */
+function innerCgroup(path: string, controllers: string): Error {
+  return fail({
+    code: "CGROUP_BUSY",
+    field: "linux.cgroupsPath",
+    message: `the cgroup has controllers for its children (${controllers}), so it can hold no process itself`,
+    path: `${path}/cgroup.subtree_control`,
+    hint: "choose a cgroupsPath below it",
+  });
+}
+
+/** For a person who is told by errno that a cgroup could not be made. */
+export const MAKE_HINTS = {
+  EROFS: "the cgroup file system is mounted read-only here, as in a container that is not to make cgroups",
+  EACCES: "that part of the tree was not delegated to this user: give a cgroupsPath below one that was",
+  EPERM: "that part of the tree was not delegated to this user: give a cgroupsPath below one that was",
+  EAGAIN: "a cgroup above allows no more below it (cgroup.max.descendants, cgroup.max.depth)",
+};

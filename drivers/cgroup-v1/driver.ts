@@ -18,8 +18,9 @@ import { memoryOomKills as oomKills2 } from "../cgroup-v2/memory.ts";
 import { inheritCpuset } from "./cpuset.ts";
 import { type DeviceLines, deviceList, writeDeviceLines } from "./devices.ts";
 import * as freezer1 from "./freezer.ts";
+import { planJoin, UNIFIED } from "./join.ts";
 import { memoryOomKills } from "./memory.ts";
-import { NAME, planCgroup, planJoin, UNIFIED } from "./plan.ts";
+import { NAME, planCgroup } from "./plan.ts";
 import { readStats } from "./stats.ts";
 
 type Paths = Readonly<Record<string, string>>;

@@ -2,14 +2,13 @@
  * A new container's cgroups on v1, as steps of a plan. Pure: nothing is looked at.
  * Not here: what the actions named here do (driver.ts), or values of limits (one file a controller).
  */
-import type { CgroupJoin, CgroupPart, CgroupRequest, Host } from "../../src/driver.ts";
+import type { CgroupPart, CgroupRequest, Host } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
-import { O_DIRECTORY, O_PATH, O_WRONLY } from "../../src/kernel/constants.ts";
-import type { DriverAction, HostAction, HostStep, InitStep } from "../../src/plan/step.ts";
+import type { DriverAction, HostStep } from "../../src/plan/step.ts";
 import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
 import { devicePolicy } from "../cgroup-common/devices.ts";
 import { type CgroupPath, placeCgroup, readCgroupPath } from "../cgroup-common/path.ts";
-import type { Prepare } from "../cgroup-common/prepare.ts";
+import { MAKE_HINTS, type Prepare } from "../cgroup-common/prepare.ts";
 import { rdma } from "../cgroup-common/rdma.ts";
 import { type Controller, type Setting, settingStep } from "../cgroup-common/setting.ts";
 import { unifiedSteps } from "../cgroup-v2/plan.ts";
@@ -18,15 +17,13 @@ import { cpu } from "./cpu.ts";
 import { cpuset } from "./cpuset.ts";
 import { deviceLines, noDevices } from "./devices.ts";
 import { hugetlb } from "./hugetlb.ts";
+import { cloneInto, hostStep, joinSteps, openSteps, UNIFIED } from "./join.ts";
 import { memory } from "./memory.ts";
 import { netCls, netPrio } from "./net.ts";
 import { pids } from "./pids.ts";
 
 /** Name of the driver, for actions. */
 export const NAME = "v1";
-/** Key of the cgroup2 tree among the paths. */
-export const UNIFIED = "unified";
-const FIELD = "linux.cgroupsPath";
 
 /** Those with values to set; the others are only joined. */
 export const CONTROLLERS: readonly Controller[] = [
@@ -143,7 +140,7 @@ function makeSteps(
     if (path.home) home.push(levels[0] ?? directory);
     for (let at = path.home ? levels.length - 1 : 0; at < levels.length; at++) {
       const level = levels[at] ?? directory;
-      steps.push(hostStep(`make the cgroup ${level}`, { do: "mkdir", path: level, mode: 0o755 }));
+      steps.push(makeStep(level));
     }
     if (directory === paths.cpuset) cpuset = { levels, home: path.home };
   }
@@ -227,86 +224,10 @@ function noUnified(): Error {
   });
 }
 
-function hostStep(about: string, what: HostAction): HostStep {
-  return { on: "host", field: FIELD, about, action: what };
+function makeStep(path: string): HostStep {
+  return { ...hostStep(`make the cgroup ${path}`, { do: "mkdir", path, mode: 0o755 }), hints: MAKE_HINTS };
 }
 
 function action(call: string, args: unknown): DriverAction {
   return { do: "driver", kind: "cgroup", name: NAME, call, args };
-}
-
-/** Joining a container that is there, for exec. */
-export function planJoin(paths: Readonly<Record<string, string>>, below: Below): CgroupJoin {
-  const before: HostStep[] = [];
-  openSteps(paths, before, below);
-  return { before, join: joinSteps(paths, below), cloneInto: cloneInto(paths) };
-}
-
-/** Key of the paths to what is meant below that directory. */
-type Below = Readonly<Record<string, string>>;
-
-/** Names of the v1 controllers: of those that are mounted together, the first. */
-function v1Names(paths: Readonly<Record<string, string>>): string[] {
-  const names: string[] = [];
-  const seen: string[] = [];
-  for (const name in paths) {
-    const directory = paths[name] ?? "";
-    if (name === UNIFIED || seen.includes(directory)) continue;
-    seen.push(directory);
-    names.push(name);
-  }
-  return names;
-}
-
-function fdName(controller: string): string {
-  return `cgroup.${controller}`;
-}
-
-function cloneInto(paths: Readonly<Record<string, string>>): string | undefined {
-  return paths[UNIFIED] === undefined ? undefined : fdName(UNIFIED);
-}
-
-/**
- * `tasks`, not `cgroup.procs`: stage 0 has one thread, and moves itself. The kernel takes no lock over all forks and
- * exits of the machine for that (cgroup_procs_write_start() in kernel/cgroup/cgroup.c), whose taking waits for a grace
- * period of RCU where the kernel does not favour moves (favordynmods).
- */
-function openSteps(paths: Readonly<Record<string, string>>, steps: HostStep[], below: Below = {}): void {
-  const step = (name: string, path: string, sub: string | undefined, flags: number): HostStep => {
-    const open = { do: "open", as: fdName(name), path, flags } as const;
-    return sub === undefined
-      ? hostStep(`open ${path}`, open)
-      : hostStep(`open ${path}/${sub}`, { ...open, below: sub });
-  };
-  for (const name of v1Names(paths)) {
-    const [directory, sub] = [paths[name] ?? "", below[name]];
-    steps.push(
-      sub === undefined
-        ? step(name, `${directory}/tasks`, undefined, O_WRONLY)
-        : step(name, directory, `${sub}/tasks`, O_WRONLY),
-    );
-  }
-  const path = paths[UNIFIED];
-  if (path !== undefined) steps.push(step(UNIFIED, path, below[UNIFIED], O_PATH | O_DIRECTORY));
-}
-
-const JOIN_HINTS = {
-  ENOSPC: "the cpuset has no CPUs or no memory nodes",
-  EINVAL: "a realtime process needs cpu.realtimeRuntime",
-};
-
-function joinSteps(paths: Readonly<Record<string, string>>, below: Below = {}): InitStep[] {
-  const steps: InitStep[] = [];
-  for (const name of v1Names(paths)) {
-    const directory = below[name] === undefined ? paths[name] : `${paths[name]}/${below[name]}`;
-    steps.push({
-      on: "init",
-      field: FIELD,
-      about: `join the cgroup ${directory}`,
-      path: `${directory}/tasks`,
-      rows: [{ call: "write", args: [{ fd: fdName(name) }, "0", 1] }],
-      hints: JOIN_HINTS,
-    });
-  }
-  return steps;
 }

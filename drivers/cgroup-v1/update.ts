@@ -9,7 +9,8 @@ import type { KernelVersion } from "../cgroup-common/setting.ts";
 import { attachDevices } from "../cgroup-v2/devices.ts";
 import { updateLimits } from "../cgroup-v2/update.ts";
 import { updateDevices } from "./devices.ts";
-import { CONTROLLERS, partElsewhere, UNIFIED } from "./plan.ts";
+import { UNIFIED } from "./join.ts";
+import { CONTROLLERS, partElsewhere } from "./plan.ts";
 
 /**
  * Writes what is given, all of it or nothing; what is left out stays as it is. Devices come last, and are not put back

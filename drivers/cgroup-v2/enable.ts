@@ -152,5 +152,11 @@ function reason(errno: string | undefined, controller: string, level: string): [
       "that part of the tree was not delegated to this user",
     ];
   }
+  if (errno === "EINVAL" && controller === "cpu") {
+    return [
+      `the controller cpu could not be enabled in ${level}`,
+      "realtime processes are below it: they must be moved to the root of the tree first",
+    ];
+  }
   return [`the controller ${controller} could not be enabled in ${level}`, `the kernel said ${errno}`];
 }

@@ -9,9 +9,9 @@ import type { HostAction, HostStep } from "../../src/plan/step.ts";
 import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
 import { devicePolicy } from "../cgroup-common/devices.ts";
 import { placeCgroup, readCgroupPath } from "../cgroup-common/path.ts";
-import type { Prepare } from "../cgroup-common/prepare.ts";
+import { MAKE_HINTS, type Prepare } from "../cgroup-common/prepare.ts";
 import { rdma } from "../cgroup-common/rdma.ts";
-import { type Controller, settingStep } from "../cgroup-common/setting.ts";
+import { type Controller, type Setting, settingStep } from "../cgroup-common/setting.ts";
 import { cpu } from "./cpu.ts";
 import { cpuset } from "./cpuset.ts";
 import type { DeviceProgram } from "./devices.ts";
@@ -42,7 +42,7 @@ export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
   const prepare: Prepare = { home: path.home ? levels.slice(0, -1) : [], own: [directory] };
   const before: HostStep[] = [hostStep("check that the cgroup is free", action(NAME, "prepare", prepare))];
   for (const level of path.home ? [directory] : levels) {
-    before.push(hostStep(`make the cgroup ${level}`, { do: "mkdir", path: level, mode: 0o755 }));
+    before.push(makeStep(level));
   }
   const resources = request.resources ?? {};
   const part = unifiedSteps(NAME, mountPoint, directory, resources, true, true, request.userNamespace);
@@ -89,25 +89,19 @@ export function unifiedSteps(
   const before: HostStep[] = [];
   const atPid: HostStep[] = [];
   const warnings: string[] = [];
-  const wanted = new Map<string, Wanted>();
-  const want = (controller: string, field: string, file: string): void => {
-    if (!wanted.has(controller))
-      wanted.set(controller, { controller, field: `linux.resources.${field}`, file });
-  };
+  const wanted = wantedBy(resources);
   for (const controller of CONTROLLERS) {
     warnings.push(...(controller.warnings?.(resources) ?? []));
     for (const setting of controller.settings(resources)) {
-      want(controller.name, setting.field, setting.file);
       const late = setting.late === true || (beside && setting.file === "pids.max");
       (late ? atPid : before).push(settingStep(driver, directory, setting));
     }
   }
-  for (const { controller, setting } of unifiedSettings(resources)) {
-    if (controller !== undefined) want(controller, setting.field, setting.file);
+  for (const { setting } of unifiedSettings(resources)) {
     before.push(settingStep(driver, directory, setting));
   }
-  if (all || wanted.size > 0) {
-    const enable: Enable = { mountPoint, directory, all, wanted: [...wanted.values()] };
+  if (all || wanted.length > 0) {
+    const enable: Enable = { mountPoint, directory, all, wanted };
     before.unshift(
       hostStep("enable controllers down to the cgroup", action(driver, "enable-controllers", enable)),
     );
@@ -130,6 +124,26 @@ export function networkWarnings({ network }: LinuxResources): string[] {
   if (network?.classID) fields.push("classID");
   if (network?.priorities?.length) fields.push("priorities");
   return fields.map((field) => `linux.resources.network.${field} is ignored: cgroup v2 has nothing like it`);
+}
+
+/** The controllers without which the resources cannot be held, each with the first field and file that need it. */
+export function wantedBy(resources: LinuxResources): Wanted[] {
+  const wanted = new Map<string, Wanted>();
+  const want = (controller: string, { field, file }: Setting): void => {
+    if (!wanted.has(controller))
+      wanted.set(controller, { controller, field: `linux.resources.${field}`, file });
+  };
+  for (const controller of CONTROLLERS) {
+    for (const setting of controller.settings(resources)) want(controller.name, setting);
+  }
+  for (const { controller, setting } of unifiedSettings(resources)) {
+    if (controller !== undefined) want(controller, setting);
+  }
+  return [...wanted.values()];
+}
+
+function makeStep(path: string): HostStep {
+  return { ...hostStep(`make the cgroup ${path}`, { do: "mkdir", path, mode: 0o755 }), hints: MAKE_HINTS };
 }
 
 function hostStep(about: string, what: HostAction): HostStep {

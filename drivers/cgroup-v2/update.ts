@@ -1,12 +1,14 @@
 /**
  * Changing what a running container is held to, on v2.
  */
+import { readTextIfAny, statusOf } from "../../src/kernel/file.ts";
 import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
 import { devicePolicy } from "../cgroup-common/devices.ts";
 import { changeLimits } from "../cgroup-common/journal.ts";
 import type { Journal } from "../cgroup-common/setting.ts";
 import { attachDevices } from "./devices.ts";
-import { CONTROLLERS, networkWarnings } from "./plan.ts";
+import { enableControllers } from "./enable.ts";
+import { CONTROLLERS, networkWarnings, wantedBy } from "./plan.ts";
 import { unifiedSettings } from "./unified.ts";
 
 /**
@@ -24,10 +26,20 @@ export function updateUnified(directory: string, resources: LinuxResources): str
 export function updateLimits(journal: Journal, directory: string, resources: LinuxResources): void {
   const unified = unifiedSettings(resources);
   // What makes no sense is refused before anything is written.
-  for (const controller of CONTROLLERS) controller.settings(resources);
+  const wanted = wantedBy(resources);
+  // Where the container was made nobody may have needed what is needed now, or it could not be had then.
+  const enabled = (readTextIfAny(`${directory}/cgroup.controllers`) ?? "").trim().split(" ");
+  if (wanted.some(({ controller }) => !enabled.includes(controller)))
+    enableControllers({ mountPoint: topOf(directory), directory, all: false, wanted });
   for (const controller of CONTROLLERS) {
     if (controller.update !== undefined) controller.update(directory, resources, journal);
     else for (const setting of controller.settings(resources)) journal.set(directory, setting);
   }
   for (const { setting } of unified) journal.set(directory, setting);
+}
+
+/** The mount point of the tree: the last directory on the way up that is one of its cgroups. */
+function topOf(directory: string): string {
+  const above = directory.slice(0, directory.lastIndexOf("/"));
+  return above === "" || statusOf(`${above}/cgroup.controllers`) === undefined ? directory : topOf(above);
 }

@@ -70,7 +70,7 @@ export function joinCgroup(
       row("write", [{ slot: "cgroup.procs" }, "0", 1]),
       row("close", [{ slot: "cgroup.procs" }]),
     ],
-    hints: { EBUSY: "a cgroup with controllers for its children can hold no process itself" },
+    hints: { EBUSY: INNER_CGROUP },
   };
   return { steps: [...join, step], cloneInto: undefined };
 }
@@ -134,6 +134,8 @@ export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): S
   return steps;
 }
 
+const INNER_CGROUP = "a cgroup with controllers for its children can hold no process itself";
+
 /** clone3(2) of the child, the report of its pid, and the end of stage 0. */
 export function cloneStep(flags: number, cgroup: string | undefined): InitStep {
   const all = flags + (cgroup === undefined ? 0 : CLONE_INTO_CGROUP);
@@ -160,6 +162,10 @@ export function cloneStep(flags: number, cgroup: string | undefined): InitStep {
       ENOMEM: "the pid namespace to join has lost its init",
       ENOSYS: "ctr-bun needs Linux 5.14 or later",
       EINVAL: "this kernel lacks one of the namespaces in linux.namespaces",
+      // Of CLONE_INTO_CGROUP.
+      EBUSY: INNER_CGROUP,
+      EOPNOTSUPP: "the cgroup can hold threads alone: it is below, or has below it, a threaded one",
+      ENODEV: "the cgroup was removed meanwhile",
     },
   };
 }

@@ -301,6 +301,39 @@ describe.skipIf(!runs)("cgroup v2", () => {
     );
   });
 
+  test("refuses a cgroup that can hold no process, and one that is frozen", () => {
+    const path = `/ctr-bun-test-${process.pid}`;
+    const part = create({ pids: { limit: 9 } }, path);
+    mkdirSync(`${directory(part)}/below`);
+    writeFileSync(`${directory(part)}/cgroup.subtree_control`, "+pids");
+    expect(() => create(undefined, path)).toThrow("has controllers for its children (pids)");
+    made.pop();
+    writeFileSync(`${directory(part)}/cgroup.subtree_control`, "-pids");
+    driver.freeze(part.paths);
+    expect(() => create(undefined, path)).toThrow("container's cgroup unexpectedly frozen");
+    made.pop();
+  });
+
+  test("has a controller from the update on that needs it, where it could not be had before", async () => {
+    const above = `${host.cgroup.unified}/ctr-bun-test-${process.pid}`;
+    mkdirSync(above);
+    const child = Bun.spawn(["sh", "-c", `echo 0 > ${above}/cgroup.procs && exec sleep 60`]);
+    await until(() => readFileSync(`${above}/cgroup.procs`, "utf8") !== "");
+    const part = create(undefined, `/ctr-bun-test-${process.pid}/c1`);
+    run(part, "exec sleep 60");
+    await until(() => driver.processes(part.paths).length === 1);
+    const update = () => driver.update(part.paths, { memory: { limit: 64 << 20 } });
+    expect(update).toThrow(`${above} holds processes itself`);
+    child.kill("SIGKILL");
+    await child.exited;
+    update();
+    expect(read(part, "memory.max")).toBe(String(64 << 20));
+    driver.killAll(part.paths, 9);
+    driver.remove(part.paths);
+    made.pop();
+    rmdirSync(above);
+  });
+
   test("refuses a cgroup that is in use", async () => {
     const path = `/ctr-bun-test-${process.pid}`;
     const part = create(undefined, path);
