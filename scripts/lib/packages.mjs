@@ -17,6 +17,7 @@ export const testPackages = [
   "busybox-static", // the smallest root file system
   "catatonit", // podman's --init
   "crun", // peers to compare with
+  "dbus-daemon", // a bus for the client of D-Bus
   "gcc", // small C programs that a test runs inside
   "iptables", // what dockerd, unpacked below, needs of the host
   "libc6-dev",

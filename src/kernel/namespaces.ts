@@ -9,6 +9,7 @@ import {
   CLONE_NEWUSER,
   CLONE_NEWUTS,
 } from "./constants.ts";
+import { statusOf } from "./file.ts";
 
 export const NAMESPACES = {
   mount: { file: "mnt", flag: CLONE_NEWNS },
@@ -20,3 +21,12 @@ export const NAMESPACES = {
   cgroup: { file: "cgroup", flag: CLONE_NEWCGROUP },
   time: { file: "time", flag: CLONE_NEWTIME },
 } as const;
+
+/** PROC_USER_INIT_INO of include/linux/proc_ns.h: its number is the same on every host. */
+const INITIAL_USER_NAMESPACE = 0xeffffffdn;
+
+/** Whether ctr-bun itself is in another user namespace than the host's first. */
+export function inUserNamespace(): boolean {
+  const inode = statusOf("/proc/self/ns/user", undefined, 0)?.ino;
+  return inode !== undefined && inode !== INITIAL_USER_NAMESPACE;
+}

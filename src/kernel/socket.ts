@@ -5,6 +5,7 @@ import {
   AF_UNIX,
   MSG_CMSG_CLOEXEC,
   MSG_NOSIGNAL,
+  O_NONBLOCK,
   SCM_RIGHTS,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
@@ -76,7 +77,18 @@ function datagramSocket(syscall: "bind" | "connect", path: string): number {
 
 /** Connects to a unix socket; the descriptor or -errno. */
 export function tryConnectUnix(path: string, stream = false): number {
-  const type = stream ? SOCK_STREAM : SOCK_SEQPACKET;
+  return tryConnect(path, stream ? SOCK_STREAM : SOCK_SEQPACKET);
+}
+
+/**
+ * Connects to a SOCK_STREAM socket, of which nothing blocks afterwards; the descriptor or -errno. EAGAIN: as many as the
+ * other side lets wait are waiting already.
+ */
+export function tryConnectStream(path: string): number {
+  return tryConnect(path, SOCK_STREAM | O_NONBLOCK);
+}
+
+function tryConnect(path: string, type: number): number {
   const address = unixAddress(path);
   const fd = check(sys("socket", AF_UNIX, type | SOCK_CLOEXEC, 0), { syscall: "socket" });
   let result: number;

@@ -1,0 +1,211 @@
+/**
+ * systemd's manager over D-Bus: transient units, their properties, jobs. The system's manager for root, the user's own
+ * for everybody else. Not here: what a container's unit is like (drivers/cgroup-systemd).
+ * Source: org.freedesktop.systemd1(5).
+ */
+import { asCtrError, type CtrError, fail } from "../error.ts";
+import { S_IFDIR } from "./constants.ts";
+import {
+  connectDbus,
+  type DbusCall,
+  type DbusConnection,
+  type DbusReply,
+  dbusError,
+  socketsOf,
+  THE_BUS,
+} from "./dbus.ts";
+import type { DbusValue, Variant } from "./dbus-marshal.ts";
+import { statusOf } from "./file.ts";
+import { inUserNamespace } from "./namespaces.ts";
+import { sys } from "./raw.ts";
+
+/** Whose manager. */
+export type SystemdScope = "system" | "user";
+
+/** A property of a unit: its name, and its value with its type. */
+export type UnitProperty = readonly [name: string, value: Variant];
+
+/** How long a call, and how long a job may take, in milliseconds; for a job as in runc. */
+const CALL_LIMIT = 25_000;
+const JOB_LIMIT = 30_000;
+
+const NAME = "org.freedesktop.systemd1";
+const MANAGER = { path: "/org/freedesktop/systemd1", interface: `${NAME}.Manager` };
+/** Errors of systemd's that a caller tells apart (bus-common-errors.h). */
+export const UNIT_EXISTS = `${NAME}.UnitExists`;
+export const NO_SUCH_UNIT = `${NAME}.NoSuchUnit`;
+
+/** A connection to a manager. */
+export interface Systemd {
+  /** The number in front of its version: 252 of `252.39-1~deb12u1`; 0, which has nothing new, of anything else. */
+  version(): number;
+  /** The manager's own cgroup, from the root of the hierarchy. */
+  controlGroup(): string;
+  /** Properties of a unit, by name; those that it does not have are left out. `kind`: Scope, Slice, Unit. */
+  unitProperties(unit: string, kind: string, names: readonly string[]): Map<string, Variant>;
+  /** Starts a transient unit and waits until it is active. The error's name where systemd refuses it. */
+  tryStart(unit: string, properties: readonly UnitProperty[]): DbusReply;
+  /** Stops a unit and waits until that is done; false where there is none. */
+  stop(unit: string): boolean;
+  /** Forgets that a unit has failed, upon which a transient one goes. What is not there, or has not failed, is fine. */
+  resetFailed(unit: string): void;
+  /** Changes properties of a unit, and waits until they are in its cgroup. They last as long as the unit. */
+  setProperties(unit: string, properties: readonly UnitProperty[]): void;
+  /** Moves processes into a unit's cgroup, or one below it (`/` and its name, or nothing). */
+  attach(unit: string, below: string, pids: readonly number[]): void;
+  close(): void;
+}
+
+/** Whose manager has ctr-bun's units: root's of the host the system's, everybody else their own. */
+export function systemdScope(): SystemdScope {
+  return sys("geteuid") === 0 && !inUserNamespace() ? "system" : "user";
+}
+
+/** Whether systemd is PID 1 (sd_booted(3)). */
+export function isBooted(): boolean {
+  return statusOf("/run/systemd/system")?.type === S_IFDIR;
+}
+
+/** Where a manager may listen: buses first, then its own socket, on which there is no bus. */
+function candidates(scope: SystemdScope): { path: string; bus: boolean }[] {
+  const { DBUS_SYSTEM_BUS_ADDRESS, DBUS_SESSION_BUS_ADDRESS, XDG_RUNTIME_DIR } = process.env;
+  const directory = XDG_RUNTIME_DIR || `/run/user/${sys("geteuid")}`;
+  const [address, bus, own] =
+    scope === "system"
+      ? [DBUS_SYSTEM_BUS_ADDRESS, "/run/dbus/system_bus_socket", "/run/systemd/private"]
+      : [DBUS_SESSION_BUS_ADDRESS, `${directory}/bus`, `${directory}/systemd/private`];
+  const buses = address ? socketsOf(address) : [bus];
+  return [...buses.map((path) => ({ path, bus: true })), { path: own, bus: false }];
+}
+
+/**
+ * Connects to the manager. Throws SYSTEMD where it cannot be reached, with every socket that was tried.
+ */
+export function connectSystemd(scope = systemdScope()): Systemd {
+  const refusals: CtrError[] = [];
+  for (const { path, bus } of candidates(scope)) {
+    try {
+      return systemdOver(connectDbus(path, bus, CALL_LIMIT), bus);
+    } catch (thrown) {
+      refusals.push(asCtrError(thrown));
+      // One that hangs must not be waited for as often as there are sockets.
+      if (asCtrError(thrown).code === "TIMEOUT") break;
+    }
+  }
+  const tried = refusals.map(({ path, message }) => `${path}: ${message}`).join("; ");
+  throw fail({
+    code: "SYSTEMD",
+    message: `cannot reach ${scope === "system" ? "systemd" : "this user's systemd"} over D-Bus: ${tried}`,
+    hint:
+      scope === "system"
+        ? "is it running, and is /run/systemd/private or the system bus to be seen from here?"
+        : "log in (su and sudo are no login), or let the user's systemd run without one: loginctl enable-linger USER; XDG_RUNTIME_DIR must be set; Debian has the bus in dbus-user-session",
+    cause: refusals[0],
+  });
+}
+
+/** The one value of an answer to Properties.Get. Throws DBUS for anything else. */
+function variantOf({ body: [value] }: DbusReply): Variant {
+  if (typeof value === "object" && "signature" in value) return value;
+  throw fail({ code: "DBUS", message: "systemd has answered with something that is no property" });
+}
+
+function systemdOver(connection: DbusConnection, bus: boolean): Systemd {
+  const destination = bus ? NAME : undefined;
+  let hears = false;
+  const call = (what: Omit<DbusCall, "destination">): DbusReply =>
+    connection.call({ ...what, destination }, CALL_LIMIT);
+  const tryManager = (member: string, signature: string, ...body: DbusValue[]): DbusReply =>
+    connection.tryCall({ ...MANAGER, member, signature, body, destination }, CALL_LIMIT);
+  const manager = (member: string, signature: string, ...body: DbusValue[]): DbusReply => {
+    const reply = tryManager(member, signature, ...body);
+    if (reply.error === undefined) return reply;
+    throw dbusError(member, reply, connection.path);
+  };
+  /** Only who has asked for it is told of jobs. */
+  const listen = (): void => {
+    if (hears) return;
+    hears = true;
+    const rule = `type='signal',sender='${NAME}',interface='${MANAGER.interface}',member='JobRemoved'`;
+    if (bus) connection.call({ ...THE_BUS, member: "AddMatch", signature: "s", body: [rule] }, CALL_LIMIT);
+    tryManager("Subscribe", "");
+  };
+  /** Waits for a job; what it came to, `done` where it went well. */
+  const jobResult = ({ body, sender }: DbusReply, what: string): string => {
+    const [job] = body;
+    const { body: removed } = connection.signal(
+      "JobRemoved",
+      // On a bus anybody may send anybody a signal: it counts from who has answered the call.
+      (signal) => signal.sender === sender && signal.body[1] === job,
+      JOB_LIMIT,
+      what,
+    );
+    return String(removed[3]);
+  };
+  const pathOf = (unit: string): string | undefined => {
+    const reply = tryManager("GetUnit", "s", unit);
+    return reply.error === undefined ? String(reply.body[0]) : undefined;
+  };
+  const propertyOf = (path: string, owner: string, name: string): DbusReply =>
+    connection.tryCall(
+      {
+        path,
+        interface: "org.freedesktop.DBus.Properties",
+        member: "Get",
+        signature: "ss",
+        body: [owner, name],
+        destination,
+      },
+      CALL_LIMIT,
+    );
+  const managerProperty = (name: string): string => {
+    const reply = propertyOf(MANAGER.path, MANAGER.interface, name);
+    if (reply.error !== undefined) throw dbusError(`property ${name}`, reply, connection.path);
+    return String(variantOf(reply).value);
+  };
+  return {
+    version: () => Number(/^v?(\d+)/.exec(managerProperty("Version"))?.[1] ?? 0),
+    controlGroup: () => managerProperty("ControlGroup"),
+    unitProperties(unit, kind, names) {
+      const found = new Map<string, Variant>();
+      const path = pathOf(unit);
+      if (path === undefined) return found;
+      for (const name of names) {
+        const reply = propertyOf(path, `${NAME}.${kind}`, name);
+        if (reply.error === undefined) found.set(name, variantOf(reply));
+      }
+      return found;
+    },
+    tryStart(unit, properties) {
+      listen();
+      const listed = properties.map(([name, value]) => [name, value]);
+      const reply = tryManager("StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "replace", listed, []);
+      if (reply.error !== undefined) return reply;
+      const result = jobResult(reply, `systemd to start ${unit}`);
+      if (result === "done") return reply;
+      return { ...reply, error: `${NAME}.Job`, text: `the job ended with "${result}"` };
+    },
+    stop(unit) {
+      listen();
+      const reply = tryManager("StopUnit", "ss", unit, "replace");
+      if (reply.error === NO_SUCH_UNIT) return false;
+      if (reply.error !== undefined) throw dbusError("StopUnit", reply, connection.path);
+      jobResult(reply, `systemd to stop ${unit}`);
+      return true;
+    },
+    resetFailed(unit) {
+      tryManager("ResetFailedUnit", "s", unit);
+    },
+    setProperties(unit, properties) {
+      if (properties.length === 0) return;
+      const listed = properties.map(([name, value]) => [name, value]);
+      manager("SetUnitProperties", "sba(sv)", unit, true, listed);
+      // systemd changes files of the cgroup once it has answered, and before it takes the next message.
+      call({ ...MANAGER, member: "GetUnit", signature: "s", body: [unit] });
+    },
+    attach(unit, below, pids) {
+      manager("AttachProcessesToUnit", "ssau", unit, below, [...pids]);
+    },
+    close: () => connection.close(),
+  };
+}
