@@ -15,6 +15,14 @@ export function builtinRegistry(): DriverRegistry {
   }
   registry.add({ kind: "cgroup", name: "v2", load: () => cgroupV2Driver });
   registry.add({ kind: "cgroup", name: "v1", load: () => cgroupV1Driver });
+  // Behind the others: it is taken only where it is asked for.
+  registry.add({
+    kind: "cgroup",
+    name: "systemd",
+    load: () =>
+      (require("../drivers/cgroup-systemd/driver.ts") as typeof import("../drivers/cgroup-systemd/driver.ts"))
+        .cgroupSystemdDriver,
+  });
   registry.add({
     kind: "seccomp",
     name: "bpf",

@@ -19,10 +19,20 @@ export interface Host {
   readonly cgroup: HostCgroup;
   /** ctr-bun itself is in a user namespace: it makes no devices, and sets no rules for them. */
   readonly userNamespace?: boolean;
+  /** The systemd that a container of this user would be a unit of; undefined: it is not PID 1. */
+  readonly systemd?: HostSystemd | undefined;
   /** Bounding set of ctr-bun, bit by capability number. */
   readonly capabilities: bigint;
   /** Security modules that are active, under their names in /sys/kernel/security/lsm. */
   readonly lsm: readonly string[];
+}
+
+/** The manager of this user's units: for root that of the system. */
+export interface HostSystemd {
+  /** The number before the dot: 252. */
+  readonly version: number;
+  /** The manager's own cgroup, below which its slices are: `/`, `/user.slice/user-1000.slice/user@1000.service`. */
+  readonly controlGroup: string;
 }
 
 /** How control groups are set up (cgroups(7)). */
@@ -57,6 +67,10 @@ export interface Driver {
 export interface ActContext {
   /** PID of the container's init in ctr-bun's pid namespace; undefined before sync point `pid`. */
   readonly pid: number | undefined;
+  /** PID of the process that makes the init, as long as it is there. */
+  readonly stage0?: number | undefined;
+  /** Says that a directory is there now that was made for this container: a failure takes it away. */
+  made?(path: string): void;
 }
 
 // --- cgroup -------------------------------------------------------------------------------------------------------
@@ -74,6 +88,8 @@ export interface CgroupRequest {
    * namespace may not let clone3(2) do so, and counts for a moment.
    */
   readonly userNamespace?: boolean;
+  /** Of the config. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A cgroup driver's part of a plan. */
@@ -82,6 +98,8 @@ export interface CgroupPart {
   readonly paths: Readonly<Record<string, string>>;
   /** Host steps before the init starts: directories, limits, opened descriptors. */
   readonly before: readonly HostStep[];
+  /** Host steps while stage 0 waits, before it does anything else: for cgroups that are made of a process (systemd). */
+  readonly attach?: readonly HostStep[];
   /** Init steps of stage 0 that join the cgroups, using the descriptors that `before` opened. */
   readonly join: readonly InitStep[];
   /** Host steps once the pid is known (on v1 the pids limit: before it, clone3 itself would hit it). */
@@ -94,6 +112,8 @@ export interface CgroupPart {
 /** Joining an existing container's cgroup, for exec. */
 export interface CgroupJoin {
   readonly before: readonly HostStep[];
+  /** As in {@link CgroupPart}. */
+  readonly attach?: readonly HostStep[];
   readonly join: readonly InitStep[];
   readonly cloneInto: string | undefined;
 }

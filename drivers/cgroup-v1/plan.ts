@@ -70,15 +70,30 @@ function holds(places: readonly Place[], directory: string): boolean {
   return false;
 }
 
-/** Plans the container's cgroup in every hierarchy that is mounted. */
-export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
-  const path = readCgroupPath(request, host.uid);
-  const resources = request.resources ?? {};
+/** A container's cgroups as steps, by what has to come before, and after, its first process joins them. */
+export interface LegacyParts {
+  readonly paths: Readonly<Record<string, string>>;
+  /** Each directory once. */
+  readonly own: readonly string[];
+  /** Those above the containers' own that are kept. */
+  readonly home: readonly string[];
+  readonly before: readonly HostStep[];
+  readonly atPid: readonly HostStep[];
+  readonly warnings: readonly string[];
+}
+
+/** Directories and limits of a container with that path, in every hierarchy that is mounted. */
+export function legacyParts(path: CgroupPath, resources: LinuxResources, host: Host): LegacyParts {
   const paths: Record<string, string> = {};
   const places = findPlaces(path, host, paths);
+  const [own, home]: [string[], string[]] = [[], []];
   const before: HostStep[] = [];
   const atPid: HostStep[] = [];
   const warnings = [...path.warnings];
+  for (const { directory, levels } of places) {
+    own.push(directory);
+    if (path.home) home.push(levels[0] ?? directory);
+  }
   makeSteps(path, paths, places, before);
   if (!devicesAlone(resources)) limitSteps(resources, host, paths, before, atPid, warnings);
   if (paths.devices !== undefined) deviceSteps(paths.devices, resources, before);
@@ -93,8 +108,17 @@ export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
       warnings.push(...part.warnings);
     }
   }
-  openSteps(paths, before);
-  return { paths, before, join: joinSteps(paths), atPid, cloneInto: cloneInto(paths), warnings };
+  return { paths, own, home, before, atPid, warnings };
+}
+
+/** Plans the container's cgroup in every hierarchy that is mounted. */
+export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
+  const path = readCgroupPath(request, host.uid);
+  const { paths, own, home, before, atPid, warnings } = legacyParts(path, request.resources ?? {}, host);
+  const prepare: Prepare = { home, own };
+  const steps = [hostStep("check that the cgroup is free", action("prepare", prepare)), ...before];
+  openSteps(paths, steps);
+  return { paths, before: steps, join: joinSteps(paths), atPid, cloneInto: cloneInto(paths), warnings };
 }
 
 /** As in the config that `spec` writes: nothing else is limited. */
@@ -130,14 +154,8 @@ function makeSteps(
   places: readonly Place[],
   steps: HostStep[],
 ): void {
-  const home: string[] = [];
-  const own: string[] = [];
-  const prepare: Prepare = { home, own };
   let cpuset: { levels: readonly string[]; home: boolean } | undefined;
-  steps.push(hostStep("check that the cgroup is free", action("prepare", prepare)));
   for (const { directory, levels } of places) {
-    own.push(directory);
-    if (path.home) home.push(levels[0] ?? directory);
     for (let at = path.home ? levels.length - 1 : 0; at < levels.length; at++) {
       const level = levels[at] ?? directory;
       steps.push(makeStep(level));

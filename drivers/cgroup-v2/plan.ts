@@ -98,7 +98,7 @@ export function unifiedSteps(
     }
   }
   for (const { setting } of unifiedSettings(resources)) {
-    before.push(settingStep(driver, directory, setting));
+    (beside && setting.file === "pids.max" ? atPid : before).push(settingStep(driver, directory, setting));
   }
   if (all || wanted.length > 0) {
     const enable: Enable = { mountPoint, directory, all, wanted };

@@ -18,6 +18,11 @@ import { unifiedSettings } from "./unified.ts";
 export function updateUnified(directory: string, resources: LinuxResources): string[] {
   changeLimits((journal) => updateLimits(journal, directory, resources));
   if (resources.devices !== undefined) attachDevices({ directory, policy: devicePolicy(resources.devices) });
+  return unifiedWarnings(resources);
+}
+
+/** What of it is ignored, and why. */
+export function unifiedWarnings(resources: LinuxResources): string[] {
   const ignored = CONTROLLERS.flatMap((controller) => controller.warnings?.(resources) ?? []);
   return [...ignored, ...networkWarnings(resources)];
 }

@@ -25,7 +25,16 @@ export const REPORT = {
 export const REPORT_SIZE = 12;
 
 /** Sync points in the order of their numbers in a report. */
-const SYNC_POINTS: readonly string[] = ["maps", "pid", "mounts", "created", "network", "sources", "copy-up"];
+const SYNC_POINTS: readonly string[] = [
+  "maps",
+  "pid",
+  "mounts",
+  "created",
+  "network",
+  "sources",
+  "copy-up",
+  "cgroup",
+];
 
 /** The two numbers of a sync point in its report: its kind's, and which of that kind it is. */
 export function syncNumbers(point: SyncPoint): [number, number] {

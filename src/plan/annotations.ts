@@ -36,18 +36,20 @@ const REFUSED: Readonly<Record<string, string>> = {
   "run.oci.handler": "ctr-bun executes programs of Linux alone, no virtual machines and no WebAssembly",
   "run.oci.seccomp_bpf_data": "give the profile in linux.seccomp",
   "run.oci.timens_offset": "give the offsets in linux.timeOffsets",
-  "run.oci.delegate-cgroup":
-    "a cgroup namespace with a writable mount of type cgroup shows the container its own",
   "run.oci.systemd.force_cgroup_v1": "mount the hierarchy with an entry of mounts",
 };
 
 /** Which option of a mount a label is given as. */
 const CONTEXT = "run.oci.mount_context_type";
 
+/** Those that a cgroup driver reads (cgroup.ts); `org.systemd.property.` stands for all that begin so. */
+const OF_CGROUPS = ["run.oci.delegate-cgroup", "run.oci.systemd.subgroup", "org.systemd.property."];
+
 /** The keys that change something, for `features`. */
 export const MEANINGFUL_ANNOTATIONS: readonly string[] = [
   ...Object.keys(DONE),
   ...Object.keys(REFUSED),
+  ...OF_CGROUPS,
   CONTEXT,
 ].sort();
 

@@ -2,7 +2,7 @@
  * The container's part of the cgroup tree, asked of the driver; or what becomes of limits where there is none.
  * Not here: how a cgroup is joined (stage0.ts), mounts of type cgroup (cgroup-mount.ts).
  */
-import type { CgroupPart } from "../driver.ts";
+import type { CgroupDriver, CgroupPart } from "../driver.ts";
 import { fail } from "../error.ts";
 import type { LinuxResources } from "../spec/runtime/config.ts";
 import { meansNoProcess } from "../spec/version.ts";
@@ -24,8 +24,30 @@ function resourcesOf({ ociVersion, linux }: PlanInput["config"]): LinuxResources
   return { ...resources, pids: undefined };
 }
 
+/** The driver that was asked for, or the first that works here. Throws NO_DRIVER for one that does not. */
+export function cgroupDriver({ host, registry, options }: PlanInput): CgroupDriver {
+  const { cgroupDriver: name } = options;
+  if (name === undefined) return registry.choose("cgroup", host);
+  const driver = registry.get("cgroup", name);
+  const probe = driver.probe(host);
+  if (probe.ok) return driver;
+  throw fail({ code: "NO_DRIVER", message: probe.why, hint: probe.hint });
+}
+
+/** Annotations that a driver without a part for them must not leave out: the container would see other cgroups. */
+const DELEGATE = "run.oci.delegate-cgroup";
+
 /** The cgroup of the container. Throws CGROUP where it has limits that nothing would hold. */
-export function cgroupPart({ config, host, registry, options }: PlanInput): CgroupPart {
+export function cgroupPart(input: PlanInput): CgroupPart {
+  const { config, host, options } = input;
+  if (options.cgroupDriver !== "systemd" && config.annotations?.[DELEGATE]) {
+    throw fail({
+      code: "UNSUPPORTED",
+      field: `annotations["${DELEGATE}"]`,
+      message: "not supported without --systemd-cgroup",
+      hint: "a cgroup namespace with a writable mount of type cgroup shows the container its own",
+    });
+  }
   if (options.noCgroup === true) return withoutCgroup(config.linux?.resources);
   if (host.cgroup.mode === "none") {
     if (config.linux?.resources === undefined) return NO_CGROUP;
@@ -37,13 +59,14 @@ export function cgroupPart({ config, host, registry, options }: PlanInput): Cgro
   const resources = resourcesOf(config);
   // Nobody may set device rules in a user namespace, and nobody can make a device in it either (as in runc).
   const unruled = host.userNamespace === true && (resources?.devices ?? []).length > 0;
-  const part = registry.choose("cgroup", host).plan(
+  const part = cgroupDriver(input).plan(
     {
       id: options.id,
       cgroupsPath: config.linux?.cgroupsPath,
       resources: unruled ? { ...resources, devices: [{ allow: true, access: "rwm" }] } : resources,
       ownNamespace: listsNamespace(config, "cgroup"),
       userNamespace: listsNamespace(config, "user"),
+      annotations: config.annotations,
     },
     host,
   );

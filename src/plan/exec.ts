@@ -30,7 +30,7 @@ import { joinResctrlSteps } from "./resctrl.ts";
 import { row, slot, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify } from "./seccomp.ts";
-import { CHILD, cloneStep, firstStep, joinCgroup, oomScoreSteps } from "./stage0.ts";
+import { attachSteps, CHILD, cloneStep, firstStep, joinCgroup, oomScoreSteps } from "./stage0.ts";
 import { outerStdioStep, stdioStep } from "./stdio.ts";
 import type { InitStep, Plan, ResctrlGroup, Step } from "./step.ts";
 
@@ -75,6 +75,7 @@ export function makeExecPlan(input: ExecInput): Plan {
   steps.push(...oomScoreSteps(process));
   // Before the container is entered, where /proc may be anything; fork and setns keep them until execve.
   steps.push(...openProcSteps(process), ...labelSteps(process, !input.noNewKeyring));
+  steps.push(...attachSteps(cgroup));
   const { steps: joins, cloneInto } = joinCgroup(cgroup, user);
   steps.push(...joins);
   const join = [

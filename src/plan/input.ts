@@ -84,6 +84,8 @@ export interface PlanOptions {
   readonly init: boolean;
   /** The container gets no cgroup, whatever the host has. */
   readonly noCgroup?: boolean;
+  /** Name of the cgroup driver, where it was asked for; else the first that the host can carry. */
+  readonly cgroupDriver?: string | undefined;
 }
 
 /** Everything a plan is made from. */

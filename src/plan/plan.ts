@@ -9,7 +9,7 @@ import type { Process } from "../spec/runtime/config.ts";
 import { wholeCpusetSteps } from "./affinity.ts";
 import { readAnnotations, type Wishes } from "./annotations.ts";
 import { grantable } from "./capabilities.ts";
-import { cgroupPart } from "./cgroup.ts";
+import { cgroupDriver, cgroupPart } from "./cgroup.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { deviceSteps } from "./devices.ts";
@@ -126,8 +126,7 @@ export function makePlan(input: PlanInput): Plan {
   return {
     steps,
     cgroupPaths: cgroup.paths,
-    cgroupDriver:
-      Object.keys(cgroup.paths).length === 0 ? undefined : input.registry.choose("cgroup", input.host).name,
+    cgroupDriver: Object.keys(cgroup.paths).length === 0 ? undefined : cgroupDriver(input).name,
     resctrl: resctrl.group,
     warnings,
   };

@@ -75,10 +75,16 @@ function actionText(action: HostAction, describe?: Describe): string {
       return `net-device ${action.device} as ${action.name}`;
     case "driver":
       return [
-        `${action.kind} ${action.name}: ${action.call} ${JSON.stringify(action.args)}`,
+        `${action.kind} ${action.name}: ${action.call} ${JSON.stringify(action.args, plain)}`,
         ...(describe?.(action) ?? []),
       ].join("\n      ");
   }
+}
+
+/** What JSON has no values for. */
+function plain(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return `${value}`;
+  return value instanceof Uint8Array ? bytesText(value) : value;
 }
 
 function stepText(step: Step, rows: boolean, describe?: Describe): string {

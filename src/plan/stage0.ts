@@ -75,12 +75,20 @@ export function joinCgroup(
   return { steps: [...join, step], cloneInto: undefined };
 }
 
+/** Waits while the cgroup is made around this process, where the driver wants that. */
+export function attachSteps(part: Pick<CgroupPart, "attach"> | undefined): Step[] {
+  const { attach = [] } = part ?? {};
+  if (attach.length === 0) return [];
+  return [syncStep("cgroup", "linux.cgroupsPath", "wait to be put into the cgroup"), ...attach];
+}
+
 /** All of stage 0, ending in the row from which the child goes on. */
 export function stage0Steps(input: PlanInput, { cgroup, namespaces }: Stage0): Step[] {
   const { config, facts } = input;
   const steps: Step[] = [firstStep(callersUmask(config))];
   steps.push(...oomScoreSteps(config.process));
   const user = namespaces.find((entry) => entry.type === "user");
+  steps.push(...attachSteps(cgroup));
   const { steps: joins, cloneInto } = joinCgroup(cgroup, user !== undefined);
   steps.push(...joins);
   const stand: InitStep = {

@@ -70,7 +70,15 @@ export type SourcesPoint = `sources ${number}`;
  * Points at which ctr-bun acts for the init (docs/machine.md). The init waits at each, but not at `pid`: it goes on
  * while ctr-bun does what it can do only now that the container's process exists.
  */
-export type SyncPoint = "maps" | "pid" | "network" | SourcesPoint | CopyUpPoint | "mounts" | "created";
+export type SyncPoint =
+  | "cgroup"
+  | "maps"
+  | "pid"
+  | "network"
+  | SourcesPoint
+  | CopyUpPoint
+  | "mounts"
+  | "created";
 
 interface StepBase {
   /** Path of the property of config.json that asks for this: `mounts[3]`, `linux.resources.memory.limit`. */

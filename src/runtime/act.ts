@@ -97,7 +97,13 @@ function act(action: HostAction, context: HostContext): void {
       return;
     case "driver": {
       const kind = action.kind === "cgroup" || action.kind === "seccomp" ? action.kind : "namespace";
-      const actContext: ActContext = { pid: context.pid };
+      const actContext: ActContext = {
+        pid: context.pid,
+        stage0: context.stage0,
+        made: (path) => {
+          context.made.push(path);
+        },
+      };
       context.registry.get(kind, action.name).act?.(action.call, action.args, actContext);
     }
   }

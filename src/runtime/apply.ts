@@ -34,7 +34,7 @@ export interface ApplyRequest {
   /** More descriptors that the init inherits, by name (`start`), and under their own numbers. */
   readonly descriptors?: Readonly<Record<string, number>>;
   readonly preserveFds?: number;
-  /** These directories were made, and nothing else of what is in the way: before the init starts. */
+  /** These directories were made, and nothing else of what is in the way: before the container's process exists. */
   onMade?(directories: readonly string[]): void;
   /** The container's process exists; it goes on meanwhile. */
   onPid?(pid: number): void;
@@ -92,7 +92,7 @@ export function applyPlan(request: ApplyRequest): number {
   };
   try {
     actAll(due.get("before") ?? [], context);
-    request.onMade?.(context.made);
+    if (!due.has("cgroup")) request.onMade?.(context.made);
     const { program, channel, pid } = start(request, init, context);
     context.stage0 = pid;
     context.channel = channel;
@@ -218,6 +218,7 @@ function converse(
   /** Whether this was the point that was asked for. */
   const reach = (point: SyncPoint): boolean => {
     actAll(due.get(point) ?? [], context);
+    if (point === "cgroup") request.onMade?.(context.made);
     if (point === "created" && context.pid !== undefined) request.onCreated?.(context.pid, program, init);
     const { word = GO } = context;
     context.word = undefined;
@@ -244,7 +245,7 @@ function converse(
       request.onPid?.(a);
       if (early !== undefined) reached = reach(early);
     } else if (point !== undefined) {
-      if (context.pid === undefined && point !== "maps") early = point;
+      if (context.pid === undefined && point !== "maps" && point !== "cgroup") early = point;
       else reached = reach(point);
     } else if (kind === REPORT.descriptor && fd !== undefined) {
       if (a === DESCRIPTOR.tmpfs || a === DESCRIPTOR.covered) context.received.push(fd);

@@ -1,14 +1,12 @@
 /** Looks at the host once and says what it is, as a value (driver.ts, Host). What is rarely asked is read when asked. */
 import type { Host } from "../driver.ts";
 import { PR_CAPBSET_READ } from "../kernel/constants.ts";
-import { statusOf } from "../kernel/file.ts";
 import { textOf } from "../kernel/memory.ts";
+import { inUserNamespace } from "../kernel/namespaces.ts";
 import { sys } from "../kernel/raw.ts";
 import { probeCgroups } from "./host-cgroup.ts";
 import { activeModules } from "./host-lsm.ts";
 
-/** PROC_USER_INIT_INO of include/linux/proc_ns.h: its number is the same on every host. */
-const INITIAL_USER_NAMESPACE = 0xeffffffdn;
 /** Size of each of the six fields of struct utsname (uname(2)). */
 const UTS_FIELD = 65;
 
@@ -33,8 +31,10 @@ export function probeHost(): Host {
     uid: sys("geteuid"),
     cgroup: probeCgroups(),
     get userNamespace() {
-      const inode = statusOf("/proc/self/ns/user", undefined, 0)?.ino;
-      return inode !== undefined && inode !== INITIAL_USER_NAMESPACE;
+      return inUserNamespace();
+    },
+    get systemd() {
+      return (require("./host-systemd.ts") as typeof import("./host-systemd.ts")).probeSystemd();
     },
     get capabilities() {
       let bits = 0n;

@@ -40,6 +40,8 @@ export interface ContainerRequest {
   readonly pidfdReceiver?: PidfdReceiver;
   /** Leaves control groups out altogether. */
   readonly noCgroup?: boolean;
+  /** Name of the cgroup driver to take; else the first that the host can carry. */
+  readonly cgroupDriver?: string | undefined;
   /** Gets the plan before it is carried out. */
   onPlan?(plan: Plan): void;
   /** A tree in resctrl's place: for tests, where no hardware has it. No verb, flag or file sets it. */
@@ -114,6 +116,7 @@ function planIn(
     preserveFds: request.preserveFds ?? 0,
     init: request.init ?? false,
     ...(request.noCgroup === true ? { noCgroup: true } : {}),
+    ...(request.cgroupDriver === undefined ? {} : { cgroupDriver: request.cgroupDriver }),
   };
   const complete = withCustoms(config, facts, view);
   return { plan: makePlan({ config: complete, host, registry, facts, options }), facts };

@@ -67,18 +67,32 @@ describe("--cgroup-manager disabled", () => {
   });
 });
 
-test("what is not there is refused: --systemd-cgroup, unknown managers, verbs and flags", () => {
+test("what is not there is refused: unknown managers, verbs and flags", () => {
   const said = (...args: string[]) => {
     const { code, err } = bundle.ctr(...args);
     return `${code} ${err.split("\n")[0]}`;
   };
-  expect(said("--systemd-cgroup", "list")).toBe("1 ctr-bun: --systemd-cgroup: not supported yet");
   expect(said("--cgroup-manager", "x", "list")).toContain('unknown cgroup manager "x"');
   expect(said("--rootless", "maybe", "list")).toContain("--rootless: invalid value");
   expect(said("starts", "id")).toBe('1 ctr-bun: there is no verb "starts"');
   expect(said("list", "--fast")).toBe("1 ctr-bun: unknown flag: --fast");
   for (const value of ["true", "false", "auto"]) expect(said("--rootless", value, "list", "-q")).toBe("0 ");
   expect(said("--criu", "/nowhere", "list", "-q")).toBe("0 ");
+});
+
+test("--systemd-cgroup is for every verb, and for a new container an error where systemd is not PID 1", () => {
+  bundle.configure(["true"]);
+  for (const manager of [["--systemd-cgroup"], ["--cgroup-manager", "systemd"]]) {
+    expect(bundle.ctr(...manager, "list", "-q")).toEqual({ code: 0, out: "", err: "" });
+    const { code, err } = bundle.ctr(...manager, "run", "--bundle", bundle.path, freshID());
+    expect(code).toBe(1);
+    // runc's words.
+    expect(err).toContain("systemd not running on this host, cannot use systemd cgroups manager");
+    expect(err).toContain("leave --systemd-cgroup out");
+  }
+  expect(bundle.ctr("--systemd-cgroup", "--cgroup-manager", "disabled", "list").err).toContain(
+    "--systemd-cgroup: cannot be given together with --cgroup-manager disabled",
+  );
 });
 
 describe("crun's flags", () => {

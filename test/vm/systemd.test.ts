@@ -1,58 +1,335 @@
-// The virtual machine with Debian's systemd as PID 1: that it is what the tests of systemd's cgroups take it for.
+// The systemd cgroup manager in a virtual machine with Debian's systemd as PID 1 and cgroup v2 alone: units that come and
+// go with their containers, limits that systemd and the kernel agree on, and what happens when something is in the way.
+// One machine runs all of it; each test reads its part of the outcome.
 
-import { beforeAll, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
+import type { VmFiles } from "../../scripts/vm/initramfs.ts";
 import { runInVm, type VmRun } from "../../scripts/vm/run.ts";
+import { type Config, specConfig } from "../support/config.ts";
+import { imagePath } from "../support/images.ts";
+
+const mebibyte = 1024 * 1024;
+
+/** A bundle /b/NAME whose program is a line of shell, with the root file system of the image busybox. */
+function bundle(name: string, line: string, change: (config: Config) => void = () => {}): VmFiles {
+  const config = specConfig("/busybox", ["sh", "-c", line]);
+  change(config);
+  return { [`/b/${name}/config.json`]: { text: JSON.stringify(config) } };
+}
+
+const files: VmFiles = {
+  "/busybox": { from: imagePath("busybox-rootfs") },
+  ...bundle("own", "cat /proc/self/cgroup"),
+  ...bundle("sleeps", "sleep 1000"),
+  ...bundle("taken", "true", ({ linux }) => {
+    linux.cgroupsPath = "system.slice:ctr-bun:taken";
+  }),
+  ...bundle("limits", "sleep 1000", ({ linux }) => {
+    linux.cgroupsPath = "system-box.slice:box:limits";
+    linux.resources.memory = { limit: 64 * mebibyte, swap: 128 * mebibyte, reservation: 32 * mebibyte };
+    linux.resources.cpu = { shares: 512, quota: 12_345, period: 50_000, cpus: "0" };
+    linux.resources.pids = { limit: 1 };
+    linux.resources.blockIO = { weight: 300 };
+  }),
+  ...bundle("annotated", "sleep 1000", (config) => {
+    config.annotations = {
+      "org.systemd.property.TimeoutStopSec": "123.5",
+      "org.systemd.property.CollectMode": "'inactive'",
+      "org.systemd.property.After": "['multi-user.target']",
+      "run.oci.systemd.subgroup": "container",
+      "run.oci.delegate-cgroup": "inner",
+    };
+    config.linux.namespaces.push({ type: "cgroup" });
+  }),
+  ...bundle("unknown", "true", (config) => {
+    config.annotations = { "org.systemd.property.NoSuchThing": "true" };
+  }),
+  ...bundle("hungry", "dd if=/dev/zero of=/dev/null bs=48M count=1", ({ linux }) => {
+    linux.resources.memory = { limit: 16 * mebibyte };
+  }),
+  ...bundle(
+    "device",
+    "{ (: </dev/probe) && echo reads; (: >/dev/probe) && echo writes; true; } 2>/dev/null",
+    ({ linux }) => {
+      linux.devices = [{ path: "/dev/probe", type: "c", major: 10, minor: 229, fileMode: 0o666 }];
+      linux.resources.devices = [
+        { allow: false, access: "rwm" },
+        { allow: true, type: "c", major: 10, minor: 229, access: "r" },
+      ];
+    },
+  ),
+  ...bundle("killer", "true", (config) => {
+    config.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", "kill -KILL $PPID"] }] };
+  }),
+  ...bundle("slice", "cat /proc/self/cgroup", ({ linux }) => {
+    linux.cgroupsPath = "system.slice::system-boxes.slice";
+  }),
+};
+
+const FILES =
+  "memory.max memory.low memory.swap.max cpu.weight cpu.max cpuset.cpus pids.max io.weight cgroup.controllers";
+const PROPERTIES =
+  "MemoryMax MemoryLow MemorySwapMax CPUWeight CPUQuotaPerSecUSec CPUQuotaPeriodUSec AllowedCPUs TasksMax IOWeight";
 
 const script = `
   outcome init cat /proc/1/comm
-  outcome state systemctl is-system-running
   outcome failed systemctl --failed --plain --no-legend
+  outcome state systemctl is-system-running
   outcome cgroups sh -c 'grep cgroup /proc/self/mounts'
-  outcome own cat /proc/self/cgroup
-  outcome bus busctl get-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager Version
-  outcome scope systemd-run --scope --quiet --unit=trial -p MemoryMax=64M sh -c \\
-    'cat /proc/self/cgroup /sys/fs/cgroup/system.slice/trial.scope/memory.max'
   outcome user systemctl start user@1000
-  outcome user-state as_user systemctl --user is-system-running
   outcome user-scope as_user systemd-run --user --scope --quiet --unit=trial sh -c 'id -u; cat /proc/self/cgroup'
   outcome delegated sh -c \\
     'cd /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service; stat -c %U . cgroup.procs; cat cgroup.controllers'
-  outcome version ctr-bun --version
+
+  CTR="ctr-bun oci --systemd-cgroup"
+  system=/sys/fs/cgroup/system.slice
+  # The container keeps its standard output open: nobody must wait for its end.
+  quietly() { "$@" </dev/null >/run/said 2>&1; }
+  units() { systemctl list-units --all --plain --no-legend 'ctr-bun*' 'box*'; ls /run/systemd/transient; find /sys/fs/cgroup -name 'ctr-bun*' -o -name 'box*' -o -name '*boxes*'; }
+  values() { for file in ${FILES}; do echo "$file $(cat $system/system-box.slice/box-limits.scope/$file)"; done; }
+  show() { systemctl show "$1" $(for name in $2; do echo -p $name; done); }
+
+  outcome run $CTR run -b /b/own one
+  outcome run-gone units
+  quietly $CTR create -b /b/sleeps two
+  outcome created show ctr-bun-two.scope 'ActiveState Slice Delegate Transient'
+  outcome created-pid sh -c "cat $system/ctr-bun-two.scope/cgroup.procs; ctr-bun oci state two | grep '\\"pid\\"'"
+  outcome started ctr-bun oci start two
+  outcome exec ctr-bun oci exec two cat /proc/self/cgroup
+  outcome ps ctr-bun oci ps --format json two
+  outcome killed ctr-bun oci kill two KILL
+  outcome deleted ctr-bun oci delete --force two
+  outcome deleted-gone units
+
+  systemd-run --quiet --scope --unit=ctr-bun-taken sleep 1000 </dev/null >/dev/null 2>&1 &
+  for i in 1 2 3 4 5 6 7 8 9 10; do [ -d $system/ctr-bun-taken.scope ] && break; sleep 0.2; done
+  outcome taken $CTR run -b /b/taken three
+  outcome taken-lives systemctl is-active ctr-bun-taken.scope
+  systemctl stop ctr-bun-taken.scope
+  # A unit that has failed and that nobody has reset is no obstacle.
+  systemd-run --quiet --scope --unit=ctr-bun-taken -p RuntimeMaxSec=1 sleep 1000 >/dev/null 2>&1
+  outcome failed-unit systemctl is-failed ctr-bun-taken.scope
+  outcome failed-unit-run $CTR run -b /b/taken three
+
+  quietly $CTR run -d -b /b/limits limits
+  outcome limits cat /run/said
+  outcome limits-properties show box-limits.scope '${PROPERTIES}'
+  outcome limits-files values
+  systemctl daemon-reload
+  outcome limits-reloaded values
+  outcome update ctr-bun oci update --memory 96m --memory-swap 200m --cpu-quota 33333 --cpu-period 100000 --pids-limit 7 limits
+  outcome update-properties show box-limits.scope '${PROPERTIES}'
+  outcome update-files values
+  outcome update-refused ctr-bun oci update --memory 128m --memory-swap 256m --cpuset-cpus 77 limits
+  outcome refused-properties show box-limits.scope '${PROPERTIES}'
+  outcome refused-files values
+  outcome paused ctr-bun oci pause limits
+  outcome paused-deleted ctr-bun oci delete --force limits
+
+  quietly $CTR run -d -b /b/annotated annotated
+  outcome annotated cat /run/said
+  outcome annotated-properties show ctr-bun-annotated.scope 'TimeoutStopUSec CollectMode After'
+  outcome annotated-cgroup ctr-bun oci exec annotated cat /proc/self/cgroup
+  outcome annotated-host sh -c "cat $system/ctr-bun-annotated.scope/container/inner/cgroup.procs | wc -l"
+  outcome annotated-deleted ctr-bun oci delete --force annotated
+  outcome unknown $CTR run -b /b/unknown unknown
+  outcome hungry $CTR run -b /b/hungry hungry
+  outcome device $CTR run -b /b/device device
+  outcome slice $CTR run -b /b/slice slice
+  outcome slice-gone units
+  outcome slice-taken sh -c "sed s,system-boxes,system-box, /b/slice/config.json >/b/slice/taken.json; $CTR run -f taken.json -b /b/slice taken-slice"
+  outcome systemd-crun ctr-bun oci --cgroup-manager systemd run -b /b/own four
+  outcome private env DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere $CTR run -b /b/own five
+
+  # What makes the container is killed by a hook of its own, when all but the program is there.
+  outcome killer $CTR run -b /b/killer killer
+  for i in 1 2 3 4 5 6 7 8 9 10; do [ -d $system/ctr-bun-killer.scope ] || break; sleep 0.2; done
+  outcome killer-gone units
+  outcome killer-deleted ctr-bun oci delete --force killer
+  outcome end-gone sh -c 'ls /run/ctr-bun/oci; systemctl --failed --plain --no-legend'
 `;
 
 let vm: VmRun;
 beforeAll(async () => {
-  vm = await runInVm({ init: "systemd", script, timeout: 180_000 });
-}, 240_000);
+  vm = await runInVm({ init: "systemd", files, script, timeout: 240_000 });
+}, 300_000);
 
 const text = (name: string): string => vm.results.get(name)?.text ?? "no result";
+const lines = (name: string): string[] => text(name).replace("exit code 0: ", "").split("|");
 
-test("runs the script as a service of a system that is wholly up", () => {
-  expect(text("init")).toBe("exit code 0: systemd");
-  expect(text("failed")).toBe("exit code 0: ");
-  expect(text("state")).toBe("exit code 0: running");
-  expect(text("own")).toBe("exit code 0: 0::/system.slice/vm-test.service");
-  expect(vm.exitCode).toBe(0);
+describe("the machine", () => {
+  test("is up wholly, with systemd as PID 1 and cgroup v2 alone", () => {
+    expect(text("init")).toBe("exit code 0: systemd");
+    expect(text("failed")).toBe("exit code 0: ");
+    expect(text("state")).toBe("exit code 0: running");
+    expect(text("cgroups")).toMatch(/^exit code 0: cgroup2 \/sys\/fs\/cgroup cgroup2 [^|]*$/);
+    expect(vm.exitCode).toBe(0);
+  });
+
+  test("gives an ordinary user a manager, with controllers delegated", () => {
+    expect(text("user")).toBe("exit code 0: ");
+    expect(text("user-scope")).toMatch(
+      /^exit code 0: 1000\|0::\/user\.slice\/user-1000\.slice\/user@1000\.service\/app\.slice\/trial\.scope$/,
+    );
+    expect(text("delegated")).toBe("exit code 0: user|user|cpuset cpu io memory pids");
+  });
 });
 
-test("has cgroup v2 alone", () => {
-  expect(text("cgroups")).toMatch(/^exit code 0: cgroup2 \/sys\/fs\/cgroup cgroup2 [^|]*$/);
+/** Nothing is left of any unit: neither systemd, nor its files, nor a cgroup has it. */
+const NOTHING = "exit code 0: ";
+
+describe("a container's unit", () => {
+  test("is a scope in system.slice, which goes with the container", () => {
+    expect(text("run")).toBe("exit code 0: 0::/system.slice/ctr-bun-one.scope");
+    expect(text("run-gone")).toBe(NOTHING);
+    expect(lines("created").sort()).toEqual([
+      "ActiveState=active",
+      "Delegate=yes",
+      "Slice=system.slice",
+      "Transient=yes",
+    ]);
+    expect(text("created-pid")).toMatch(/^exit code 0: (\d+)\| *"pid": \1,$/);
+    expect(text("deleted-gone")).toBe(NOTHING);
+  });
+
+  test("is found by later verbs without a flag", () => {
+    expect(text("started")).toBe("exit code 0: ");
+    expect(text("exec")).toBe("exit code 0: 0::/system.slice/ctr-bun-two.scope");
+    expect(text("ps")).toMatch(/^exit code 0: \[\d+\]$/);
+    expect(text("killed")).toBe("exit code 0: ");
+    expect(text("deleted")).toBe("exit code 0: ");
+  });
+
+  test("of a name that is taken is an error that leaves the other one alone", () => {
+    expect(text("taken")).toContain(
+      'exit code 1: ctr-bun: linux.cgroupsPath: unable to start unit "ctr-bun-taken.scope": Unit ctr-bun-taken.scope was already loaded',
+    );
+    expect(text("taken")).toContain("see systemctl status ctr-bun-taken.scope");
+    expect(text("taken-lives")).toBe("exit code 0: active");
+  });
+
+  test("takes the place of one that has failed", () => {
+    expect(text("failed-unit")).toBe("exit code 0: failed");
+    expect(text("failed-unit-run")).toBe("exit code 0: ");
+  });
+
+  test("is a slice where its name is one's", () => {
+    expect(text("slice")).toBe("exit code 0: 0::/system.slice/system-boxes.slice");
+  });
+
+  test("is never a slice that is there already", () => {
+    expect(text("slice-gone")).toBe(NOTHING);
+    expect(text("slice-taken")).toContain("Unit system-box.slice is active already");
+  });
+
+  test("is asked for by crun's flag too, and without a bus of systemd itself", () => {
+    expect(text("systemd-crun")).toBe("exit code 0: 0::/system.slice/ctr-bun-four.scope");
+    expect(text("private")).toBe("exit code 0: 0::/system.slice/ctr-bun-five.scope");
+  });
+
+  test("goes when ctr-bun is killed while it makes the container", () => {
+    expect(text("killer")).toContain("exit code 137");
+    expect(text("killer-gone")).toBe(NOTHING);
+    expect(text("killer-deleted")).toBe("exit code 0: ");
+    expect(text("end-gone")).toBe("exit code 0: ");
+  });
 });
 
-test("has a bus on which systemd answers, and makes scopes with limits", () => {
-  expect(text("bus")).toMatch(/^exit code 0: s "25\d/);
-  expect(text("scope")).toBe(`exit code 0: 0::/system.slice/trial.scope|${64 * 1024 * 1024}`);
-});
+describe("limits", () => {
+  const set = [
+    "AllowedCPUs=0",
+    "CPUQuotaPerSecUSec=250ms",
+    "CPUQuotaPeriodUSec=50ms",
+    "CPUWeight=59",
+    "IOWeight=2930",
+    `MemoryLow=${32 * mebibyte}`,
+    `MemoryMax=${64 * mebibyte}`,
+    `MemorySwapMax=${64 * mebibyte}`,
+    "TasksMax=1",
+  ];
+  const written = [
+    `memory.max ${64 * mebibyte}`,
+    `memory.low ${32 * mebibyte}`,
+    `memory.swap.max ${64 * mebibyte}`,
+    "cpu.weight 59",
+    "cpu.max 12345 50000",
+    "cpuset.cpus 0",
+    "pids.max 1",
+    "io.weight default 2930",
+    "cgroup.controllers cpuset cpu io memory hugetlb pids rdma misc",
+  ];
+  const changed = (list: readonly string[], ...changes: readonly (readonly [string, string])[]) =>
+    list.map((line) => changes.find(([begin]) => line.startsWith(begin))?.[1] ?? line);
 
-test("gives an ordinary user a manager, with controllers delegated", () => {
-  expect(text("user")).toBe("exit code 0: ");
-  expect(text("user-state")).toBe("exit code 0: running");
-  expect(text("user-scope")).toMatch(
-    /^exit code 0: 1000\|0::\/user\.slice\/user-1000\.slice\/user@1000\.service\/app\.slice\/trial\.scope$/,
+  test("are exact in files, and systemd's own where it has them", () => {
+    expect(text("limits")).toBe("exit code 0: ");
+    expect(lines("limits-properties").sort()).toEqual(set);
+    expect(lines("limits-files")).toEqual(written);
+  });
+
+  test("stay when systemd reads its units anew, a quota rounded up", () => {
+    expect(lines("limits-reloaded")).toEqual(changed(written, ["cpu.max", "cpu.max 12500 50000"]));
+  });
+
+  const newSet = changed(
+    set,
+    ["MemoryMax", `MemoryMax=${96 * mebibyte}`],
+    ["MemorySwapMax", `MemorySwapMax=${104 * mebibyte}`],
+    ["CPUQuotaPerSec", "CPUQuotaPerSecUSec=340ms"],
+    ["CPUQuotaPeriod", "CPUQuotaPeriodUSec=100ms"],
+    ["TasksMax", "TasksMax=7"],
   );
-  expect(text("delegated")).toBe("exit code 0: user|user|cpuset cpu io memory pids");
+  const newlyWritten = changed(
+    written,
+    ["memory.max", `memory.max ${96 * mebibyte}`],
+    ["memory.swap.max", `memory.swap.max ${104 * mebibyte}`],
+    ["cpu.max", "cpu.max 33333 100000"],
+    ["pids.max", "pids.max 7"],
+  );
+
+  test("are changed in both by update", () => {
+    expect(text("update")).toBe("exit code 0: ");
+    expect(lines("update-properties").sort()).toEqual(newSet);
+    expect(lines("update-files")).toEqual(newlyWritten);
+  });
+
+  test("are left as they were in both by an update that the kernel refuses in part", () => {
+    expect(text("update-refused")).toContain("exit code 1: ctr-bun: --cpuset-cpus");
+    expect(lines("refused-properties").sort()).toEqual(newSet);
+    expect(lines("refused-files")).toEqual(newlyWritten);
+  });
+
+  test("hold: memory, and devices by access", () => {
+    expect(text("hungry")).toContain("exit code 137");
+    expect(text("device")).toBe("exit code 0: reads");
+  });
+
+  test("are no obstacle to deleting a paused container", () => {
+    expect(text("paused")).toBe("exit code 0: ");
+    expect(text("paused-deleted")).toBe("exit code 0: ");
+  });
 });
 
-test("starts ctr-bun", () => {
-  expect(text("version")).toMatch(/^exit code 0: (ctr-bun|runc) version \d+\.\d+\.\d+\|commit: /);
+describe("annotations", () => {
+  test("set properties of the unit", () => {
+    expect(text("annotated")).toBe("exit code 0: ");
+    expect(lines("annotated-properties").sort()).toEqual([
+      expect.stringMatching(/^After=.*multi-user\.target/),
+      "CollectMode=inactive",
+      "TimeoutStopUSec=2min 3.500000s",
+    ]);
+  });
+
+  test("put the container into a cgroup below the unit's, and its process into one below that", () => {
+    expect(text("annotated-cgroup")).toBe("exit code 0: 0::/inner");
+    expect(text("annotated-host")).toBe("exit code 0: 1");
+    expect(text("annotated-deleted")).toBe("exit code 0: ");
+  });
+
+  test("that systemd does not know are errors that leave nothing", () => {
+    expect(text("unknown")).toContain(
+      'exit code 1: ctr-bun: linux.cgroupsPath: unable to start unit "ctr-bun-unknown.scope": Cannot set property NoSuchThing, or unknown property.',
+    );
+    expect(text("unknown")).toContain("see the annotations org.systemd.property.*");
+  });
 });

@@ -14,16 +14,24 @@ export interface OciContext {
   readonly log: LogOptions;
   /** Containers get no cgroup (crun's --cgroup-manager disabled). */
   readonly noCgroup: boolean;
+  /** Name of the cgroup driver that was asked for. */
+  readonly cgroupDriver: string | undefined;
   readonly registry: DriverRegistry;
   readonly host: Host;
 }
 
-export function createContext(root: string, log: LogOptions, noCgroup = false): OciContext {
+export function createContext(
+  root: string,
+  log: LogOptions,
+  noCgroup = false,
+  cgroupDriver?: string,
+): OciContext {
   let host: Host | undefined;
   return {
     root,
     log,
     noCgroup,
+    cgroupDriver,
     registry: builtinRegistry(),
     get host() {
       host ??= probeHost();

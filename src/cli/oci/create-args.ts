@@ -109,6 +109,7 @@ export function createRequest(
     noPivot: values["no-pivot"],
     noNewKeyring: values["no-new-keyring"],
     noCgroup: context.noCgroup,
+    cgroupDriver: context.cgroupDriver,
     onWarning: (message) => logWarning(message, context.log),
     onPlan: (plan) => logDebug(() => planLines(plan), context.log),
     ...(terminal === undefined ? {} : { terminal }),

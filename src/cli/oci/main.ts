@@ -60,15 +60,11 @@ const GLOBALS = {
   debug: { type: "boolean", description: "log every step of what is done" },
   rootless: { type: "string", description: "accepted as runc does: true, false or auto" },
   "systemd-cgroup": { type: "boolean", description: "let systemd make the cgroups" },
-  "cgroup-manager": { type: "string", description: "cgroupfs (default) or disabled" },
+  "cgroup-manager": { type: "string", description: "cgroupfs (default), systemd or disabled" },
   criu: { type: "string", description: "accepted as runc does: nothing is checkpointed" },
   version: { type: "boolean", alias: ["v", "V"], description: "print the version" },
   rest: { type: "positional", rest: true, required: false, description: "the verb and its arguments" },
 } as const;
-
-function unsupported(field: string, hint: string) {
-  return fail({ code: "UNSUPPORTED", field, message: "not supported yet", hint });
-}
 
 /** Runs a command of the OCI level and returns its exit code. */
 export async function ociMain(argv: readonly string[]): Promise<number> {
@@ -100,7 +96,7 @@ async function runCommandLine(
     return 0;
   }
   checkRootless(values.rootless);
-  const noCgroup = isWithoutCgroups(values["cgroup-manager"], values["systemd-cgroup"]);
+  const manager = cgroupManager(values["cgroup-manager"], values["systemd-cgroup"]);
   const [name = "", ...rest] = values.rest;
   if (name === "" || name === "help" || name === "h") return help(rest[0]);
   const verb = findVerb(name);
@@ -108,7 +104,15 @@ async function runCommandLine(
   if (own.help) return verbHelp(verb);
   outcome.errorCode = verb.errorCode ?? 1;
   logDebug(() => [`ctr-bun ${version()}: ${name}`], log);
-  return await verb.run(own.values, createContext(values.root ?? OCI_ROOT, log, noCgroup));
+  return await verb.run(
+    own.values,
+    createContext(
+      values.root ?? OCI_ROOT,
+      log,
+      manager === "disabled",
+      manager === "systemd" ? manager : undefined,
+    ),
+  );
 }
 
 /** As Go reads a boolean, or `auto`. It changes nothing: errors of cgroups are never left out. */
@@ -121,12 +125,17 @@ function checkRootless(text: string | undefined): void {
   });
 }
 
-/** Whether cgroups are switched off; what is not there is refused. */
-function isWithoutCgroups(manager: string | undefined, systemd: boolean): boolean {
-  if (systemd) throw unsupported("--systemd-cgroup", "leave it out: cgroups are then made directly");
-  if (manager === "systemd") throw unsupported("--cgroup-manager", "cgroupfs and disabled are supported");
-  if (manager === undefined || manager === "cgroupfs" || manager === "disabled")
-    return manager === "disabled";
+/** Who makes the cgroups of new containers; every other verb goes by what a container was made with. */
+function cgroupManager(manager: string | undefined, systemd: boolean): "cgroupfs" | "systemd" | "disabled" {
+  if (manager === undefined) return systemd ? "systemd" : "cgroupfs";
+  if (manager === "cgroupfs" || manager === "systemd" || manager === "disabled") {
+    if (!systemd || manager === "systemd") return manager;
+    throw fail({
+      code: "USAGE",
+      field: "--systemd-cgroup",
+      message: `cannot be given together with --cgroup-manager ${manager}`,
+    });
+  }
   throw fail({
     code: "USAGE",
     field: "--cgroup-manager",

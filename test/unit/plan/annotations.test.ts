@@ -57,7 +57,6 @@ describe("annotations", () => {
       "run.oci.handler",
       "run.oci.seccomp_bpf_data",
       "run.oci.timens_offset",
-      "run.oci.delegate-cgroup",
       "run.oci.systemd.force_cgroup_v1",
     ]) {
       expect(refusal({ [key]: "x" })).toBe(`annotations["${key}"]: not supported`);

@@ -9,11 +9,17 @@ const text = readFileSync(join(ROOT, "docs/spec-conformance.md"), "utf8");
 
 /** Quoted errors that no recorded config gives, by their beginning: the test that expects them, and its words. */
 const SHOWN_ELSEWHERE: readonly (readonly [error: string, file: string, words: string])[] = [
+  ["CGROUP_BUSY linux.cgroupsPath", "vm/systemd", 'unable to start unit "ctr-bun-taken.scope"'],
   ["CGROUP linux.resources.FIELD", "unit/cgroup/plan", "the cgroup controller memory is not mounted"],
   ["INIT linux.devices[N]: cannot make", "host/config-errors", "cannot make /file"],
   ["INIT process.apparmorProfile: cannot apply", "vm/labels", "cannot apply the AppArmor profile"],
   ["INIT process.oomScoreAdj: cannot set", "host/task", "cannot set oom_score_adj to"],
   ["INIT process.selinuxLabel", "vm/labels", "process.selinuxLabel"],
+  [
+    "INVALID_CONFIG linux.cgroupsPath: expected",
+    "unit/cgroup/systemd-unit",
+    "expected cgroupsPath to be of format",
+  ],
   [
     "INVALID_CONFIG linux.namespaces[N]: the file of a namespace",
     "host/namespaces",
@@ -25,9 +31,11 @@ const SHOWN_ELSEWHERE: readonly (readonly [error: string, file: string, words: s
     "341 ranges: the kernel takes at most 340",
   ],
   ["NAME_TAKEN linux.netDevices", "host/net-devices", "the container's network namespace has a device"],
+  ["NO_DRIVER systemd not running", "host/command-line", "systemd not running on this host"],
   ["NOT_FOUND linux.netDevices", "host/net-devices", "link not found for interface"],
   ["NOT_FOUND mounts[N].source", "host/lifecycle", "the source of the bind mount does not exist"],
   ["SYSCALL linux.netDevices", "host/net-devices", "cannot move the network device"],
+  ["UNSUPPORTED linux.resources.devices", "unit/cgroup/systemd-properties", "systemd cannot take exceptions"],
   ["UNSUPPORTED checkpoint", "host/events", "checkpoint is not supported"],
   ["UNSUPPORTED process.apparmorProfile: cannot be had with --init", "unit/plan/refusals", "with --init"],
   ["USAGE there is no verb", "host/command-line", "there is no verb"],

@@ -1,0 +1,133 @@
+/**
+ * What a plan's steps ask of systemd: starting a container's unit with a process inside, changing its properties. An
+ * error leaves no unit behind. Not here: which unit, and with which properties (plan.ts).
+ */
+import type { ActContext } from "../../src/driver.ts";
+import { asCtrError, type CtrError, fail } from "../../src/error.ts";
+import { check } from "../../src/kernel/check.ts";
+import { readTextIfAny, statusOf, tryWriteFile } from "../../src/kernel/file.ts";
+import {
+  connectSystemd,
+  type Systemd,
+  systemdScope,
+  UNIT_EXISTS,
+  type UnitProperty,
+} from "../../src/kernel/systemd.ts";
+import type { Join, SetProperties, Start } from "./plan.ts";
+import { property } from "./properties.ts";
+
+/** Runs `use` with a connection, and closes it. */
+export function withSystemd<T>(use: (systemd: Systemd) => T): T {
+  const systemd = connectSystemd();
+  try {
+    return use(systemd);
+  } finally {
+    systemd.close();
+  }
+}
+
+/** Starts the unit with stage 0 in it, and sees that its cgroup is where it is expected. */
+export function startUnit(start: Start, { stage0 = 0, made }: ActContext): void {
+  withSystemd((systemd) => {
+    const { unit, kind, directories } = start;
+    // A slice has no processes of its own: it is joined afterwards.
+    const pids = kind === "Slice" ? [] : [property("PIDs", "au", [stage0])];
+    const properties = [...start.properties, ...pids];
+    let left = false;
+    try {
+      let { error, text } =
+        kind === "Slice" ? tryNewSlice(systemd, unit, properties) : systemd.tryStart(unit, properties);
+      if (error === UNIT_EXISTS) {
+        // One that has failed stays until somebody says that it may go.
+        systemd.resetFailed(unit);
+        if (kind === "Scope") ({ error, text } = systemd.tryStart(unit, properties));
+        left = error === UNIT_EXISTS;
+      }
+      if (error !== undefined) throw cannotStart(unit, error, text);
+      needPlace(start, stage0);
+    } catch (thrown) {
+      if (!left) giveUp(systemd, unit);
+      throw thrown;
+    }
+    for (const directory of directories) made?.(directory);
+  });
+}
+
+/** A slice that others are in already is none of ours, and systemd would take it for no obstacle. */
+function tryNewSlice(systemd: Systemd, unit: string, properties: readonly UnitProperty[]) {
+  const state = systemd.unitProperties(unit, "Unit", ["ActiveState"]).get("ActiveState");
+  if (state?.value !== "active") return systemd.tryStart(unit, properties);
+  return { error: UNIT_EXISTS, text: `Unit ${unit} is active already.` };
+}
+
+/** Takes a unit back whose start came to nothing. */
+function giveUp(systemd: Systemd, unit: string): void {
+  try {
+    systemd.stop(unit);
+    systemd.resetFailed(unit);
+  } catch {
+    // What is told is why it was not started.
+  }
+}
+
+function cannotStart(unit: string, error: string, text: string): CtrError {
+  return fail({
+    code: error === UNIT_EXISTS ? "CGROUP_BUSY" : "SYSTEMD",
+    field: "linux.cgroupsPath",
+    message: `unable to start unit "${unit}": ${text === "" ? error : text}`,
+    hint: startHint(unit, error, text),
+  });
+}
+
+function startHint(unit: string, error: string, text: string): string {
+  const isUser = systemdScope() === "user";
+  const user = isUser ? "--user " : "";
+  if (error === UNIT_EXISTS) {
+    return `another container, or somebody else, has that name: see systemctl ${user}status ${unit}; choose another linux.cgroupsPath`;
+  }
+  if (/propert/i.test(text)) {
+    return "see the annotations org.systemd.property.*: this systemd does not know one of them, or not with that value";
+  }
+  if (isUser) {
+    return "this user's systemd may be without the cgroups or the rights that it takes: try it below systemd-run --user --scope";
+  }
+  return `see journalctl ${user}-u ${unit}`;
+}
+
+/** Refuses a unit that is elsewhere: a limit would be written to another cgroup, and removing it take another one. */
+function needPlace({ unit, kind, directories, expected }: Start, stage0: number): void {
+  const [first = ""] = directories;
+  const seen = kind === "Slice" ? expected : (readTextIfAny(`/proc/${stage0}/cgroup`) ?? "");
+  const isThere = seen.split("\n").some((line) => line.endsWith(expected));
+  if (isThere && directories.some((directory) => statusOf(directory) !== undefined)) return;
+  const where = seen.trim().split("\n").at(-1) ?? "";
+  throw fail({
+    code: "CGROUP",
+    field: "linux.cgroupsPath",
+    message: `systemd has put ${unit} elsewhere than ${first}: ${where}`,
+    hint: "an annotation org.systemd.property.Slice, or a cgroup file system that is mounted in part, is in the way",
+  });
+}
+
+/** Changes properties of the container's unit. */
+export function setProperties({ unit, properties }: SetProperties): void {
+  try {
+    withSystemd((systemd) => systemd.setProperties(unit, properties));
+  } catch (thrown) {
+    const error = asCtrError(thrown);
+    if (error.code !== "DBUS") throw error;
+    throw fail({
+      code: "SYSTEMD",
+      message: `unable to set properties of ${unit}: ${error.message}`,
+      cause: error,
+    });
+  }
+}
+
+/** Moves stage 0 into each of these cgroups. */
+export function joinDirectories({ directories }: Join, { stage0 = 0 }: ActContext): void {
+  for (const directory of directories) {
+    const path = `${directory}/cgroup.procs`;
+    check(tryWriteFile(path, `${stage0}`), { syscall: "write", path, field: "linux.cgroupsPath" });
+  }
+}

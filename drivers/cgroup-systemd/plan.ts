@@ -1,0 +1,226 @@
+/**
+ * A new container's cgroup as a unit of systemd's, as steps of a plan. Pure. Not here: what the actions named here do
+ * (act.ts), names of units (unit.ts), values of limits (properties.ts, and the drivers of cgroups v1 and v2).
+ *
+ * A scope is made of processes that are there: while stage 0 of the init waits, systemd makes the unit with it inside,
+ * and the rest follows: what systemd has no property for, and everything again exactly. The container's process is born
+ * in the unit, which so needs no right to clone into a cgroup, and goes by itself when ctr-bun dies in between.
+ */
+import type { CgroupPart, CgroupRequest, Host, HostSystemd } from "../../src/driver.ts";
+import { fail } from "../../src/error.ts";
+import type { UnitProperty } from "../../src/kernel/systemd.ts";
+import type { HostAction, HostStep } from "../../src/plan/step.ts";
+import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
+import { devicePolicy } from "../cgroup-common/devices.ts";
+import type { CgroupPath } from "../cgroup-common/path.ts";
+import { legacyParts } from "../cgroup-v1/plan.ts";
+import type { Enable } from "../cgroup-v2/enable.ts";
+import { UNIFIED, unifiedSteps } from "../cgroup-v2/plan.ts";
+import { annotatedProperties, DELEGATE, type Subgroups, subgroups } from "./annotations.ts";
+import { deviceProperties } from "./devices.ts";
+import { legacyProperties, property, tasksProperties, unifiedProperties } from "./properties.ts";
+import { type UnitPlace, unitPlace } from "./unit.ts";
+
+/** Name of the driver, for actions. */
+export const NAME = "systemd";
+const FIELD = "linux.cgroupsPath";
+/** The version of systemd that brought CollectMode=. */
+const COLLECTS = 236;
+
+/** Arguments of the action `start`. */
+export interface Start {
+  readonly unit: string;
+  readonly kind: UnitPlace["kind"];
+  readonly properties: readonly UnitProperty[];
+  /** The unit's cgroup in every hierarchy, as it is expected. */
+  readonly directories: readonly string[];
+  /** The end of that in /proc/PID/cgroup. */
+  readonly expected: string;
+}
+
+/** Plans the container's unit. */
+export function planUnit(request: CgroupRequest, host: Host, systemd: HostSystemd): CgroupPart {
+  // As systemdScope() of the kernel has it.
+  const user = host.uid !== 0 || host.userNamespace === true;
+  const place = unitPlace(request, user);
+  const below = subgroups(request.annotations);
+  if (host.cgroup.mode === "unified") return planUnified(request, host, systemd, place, below);
+  if (user) {
+    // runc's words.
+    throw fail({
+      code: "UNSUPPORTED",
+      field: "--systemd-cgroup",
+      message: "cannot use rootless systemd cgroups manager on cgroup v1",
+      hint: "boot with systemd.unified_cgroup_hierarchy=1",
+    });
+  }
+  if (below.delegated !== undefined) {
+    throw fail({
+      code: "UNSUPPORTED",
+      field: `annotations["${DELEGATE}"]`,
+      message: "not supported on cgroup v1, where delegation is not safe",
+      hint: "leave it out",
+    });
+  }
+  return planLegacy(request, host, systemd, place, below);
+}
+
+function planUnified(
+  request: CgroupRequest,
+  host: Host,
+  systemd: HostSystemd,
+  place: UnitPlace,
+  { subgroup, delegated }: Subgroups,
+): CgroupPart {
+  const mountPoint = host.cgroup.unified;
+  if (mountPoint === undefined) throw fail({ code: "INTERNAL", message: "a unified host without a tree" });
+  const resources = request.resources ?? {};
+  const unitDirectory = [mountPoint, ...partsOf(systemd, place)].join("/");
+  const directory = subgroup === undefined ? unitDirectory : `${unitDirectory}/${subgroup}`;
+  const limits = [
+    ...deviceProperties(devicePolicy(resources.devices), false),
+    ...unifiedProperties(resources, systemd.version),
+    ...tasksProperties(resources).first,
+  ];
+  const attach: HostStep[] = [startStep(request, systemd, place, [unitDirectory], limits, "IOAccounting")];
+  if (subgroup !== undefined) attach.push(makeStep(directory));
+  if (subgroup !== undefined || place.kind === "Slice") attach.push(joinStep([directory]));
+  const part = unifiedSteps(NAME, mountPoint, directory, resources, true, true, true);
+  attach.push(...part.before);
+  const atPid = [...tasksSteps(place, resources, part.before), ...part.atPid];
+  if (delegated !== undefined) {
+    const inner = `${directory}/${delegated}`;
+    const enable: Enable = { mountPoint, directory: inner, all: true, wanted: [] };
+    attach.push(makeStep(inner));
+    // Behind the making of the cgroup namespace, of which the cgroup above is the root.
+    atPid.push(
+      step(`move the container's process into ${inner}`, {
+        do: "write-pid",
+        path: `${inner}/cgroup.procs`,
+      }),
+      step("enable controllers for the delegated cgroup", action("enable-controllers", enable)),
+    );
+  }
+  return { paths: { [UNIFIED]: directory }, ...NOTHING, attach, atPid, warnings: part.warnings };
+}
+
+function planLegacy(
+  request: CgroupRequest,
+  host: Host,
+  systemd: HostSystemd,
+  place: UnitPlace,
+  { subgroup }: Subgroups,
+): CgroupPart {
+  const resources = request.resources ?? {};
+  const unitParts = partsOf(systemd, place);
+  const path: CgroupPath = {
+    absolute: true,
+    parts: [...unitParts, ...(subgroup === undefined ? [] : [subgroup])],
+    home: false,
+    warnings: [],
+  };
+  const { paths, own, before, atPid, warnings } = legacyParts(path, resources, host);
+  const limits = [
+    ...(paths.devices === undefined ? [] : deviceProperties(devicePolicy(resources.devices), true)),
+    ...legacyProperties(resources, systemd.version),
+    ...tasksProperties(resources).first,
+  ];
+  const units = own.map((directory) =>
+    subgroup === undefined ? directory : directory.slice(0, -subgroup.length - 1),
+  );
+  const attach = [
+    startStep(request, systemd, place, units, limits, "BlockIOAccounting"),
+    ...before,
+    joinStep(own),
+  ];
+  return {
+    paths,
+    ...NOTHING,
+    attach,
+    atPid: [...tasksSteps(place, resources, before), ...atPid],
+    warnings,
+  };
+}
+
+const NOTHING = { before: [], join: [], cloneInto: undefined };
+
+/** From the root of a hierarchy. */
+function partsOf({ controlGroup }: HostSystemd, { parts }: UnitPlace): string[] {
+  return [...controlGroup.split("/").filter((part) => part !== ""), ...parts];
+}
+
+/** As runc makes units; what is asked of systemd by annotations comes before the limits, which win. */
+function startStep(
+  { id, annotations }: CgroupRequest,
+  { version }: HostSystemd,
+  { unit, kind, slice, parts }: UnitPlace,
+  directories: readonly string[],
+  limits: readonly UnitProperty[],
+  diskAccounting: string,
+): HostStep {
+  const yes = (name: string): UnitProperty => property(name, "b", true);
+  const place: UnitProperty[] =
+    kind === "Slice" ? [property("Wants", "as", [slice])] : [property("Slice", "s", slice), yes("Delegate")];
+  const start: Start = {
+    unit,
+    kind,
+    directories,
+    expected: `/${parts.join("/")}`,
+    properties: [
+      property("Description", "s", `ctr-bun container ${id}`),
+      ...place,
+      ...["MemoryAccounting", "CPUAccounting", diskAccounting, "TasksAccounting"].map(yes),
+      property("DefaultDependencies", "b", false),
+      // One that has failed goes as well, where nobody is left to see to it.
+      ...(version < COLLECTS ? [] : [property("CollectMode", "s", "inactive-or-failed")]),
+      ...annotatedProperties(annotations),
+      ...limits,
+    ],
+  };
+  return step(`have systemd start ${unit} in ${slice}`, action("start", start));
+}
+
+/** Arguments of the action `set-properties`. */
+export interface SetProperties {
+  readonly unit: string;
+  readonly properties: readonly UnitProperty[];
+}
+
+/**
+ * A limit of tasks that only holds once stage 0 has gone. With one property systemd writes others anew, in whole percents:
+ * what it rounds is written once more behind it.
+ */
+function tasksSteps({ unit }: UnitPlace, resources: LinuxResources, before: readonly HostStep[]): HostStep[] {
+  const { first, last: properties } = tasksProperties(resources);
+  if (Bun.deepEquals(first, properties)) return [];
+  const args: SetProperties = { unit, properties };
+  const about = `have systemd limit the tasks of ${unit}`;
+  const field = "linux.resources.pids.limit";
+  const rounded = /^linux\.resources\.(cpu\.(quota|period|burst)|unified\.cpu\.max(\.burst)?)$/;
+  return [
+    { on: "host", field, about, action: action("set-properties", args) },
+    ...before.filter((one) => rounded.test(one.field)),
+  ];
+}
+
+/** Arguments of the action `join`. */
+export interface Join {
+  readonly directories: readonly string[];
+}
+
+function joinStep(directories: readonly string[]): HostStep {
+  const args: Join = { directories };
+  return step("move the process that makes the container there", action("join", args));
+}
+
+function makeStep(path: string): HostStep {
+  return step(`make the cgroup ${path}`, { do: "mkdir", path, mode: 0o755 });
+}
+
+function step(about: string, what: HostAction): HostStep {
+  return { on: "host", field: FIELD, about, action: what };
+}
+
+function action(call: string, args: unknown): HostAction {
+  return { do: "driver", kind: "cgroup", name: NAME, call, args };
+}
