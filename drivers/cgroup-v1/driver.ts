@@ -125,7 +125,7 @@ function killAll(paths: Paths, signal: number): void {
   if (signal === SIGKILL && unified !== undefined && tryWriteFile(`${unified}/cgroup.kill`, "1") === 0) {
     // A process may have been moved out of the unified tree alone.
     signalOnce(list, signal);
-    if (freezerOf(paths).isFrozen()) freezerOf(paths).thaw();
+    letDie(paths);
     return;
   }
   if (list().length === 0) return;
@@ -143,6 +143,13 @@ function killAll(paths: Paths, signal: number): void {
   try {
     signalAll(list, signal);
   } finally {
-    if (signal === SIGKILL || !wasFrozen) freezer.thaw();
+    if (signal === SIGKILL) letDie(paths);
+    else if (!wasFrozen) freezer.thaw();
   }
+}
+
+/** On v1 a frozen process dies only once it is thawed, and the container may have frozen some by itself. */
+function letDie(paths: Paths): void {
+  if (paths.freezer !== undefined) freezer1.thawTree(paths.freezer);
+  else if (freezerOf(paths).isFrozen()) freezerOf(paths).thaw();
 }

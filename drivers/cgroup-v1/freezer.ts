@@ -4,6 +4,7 @@
 import { fail } from "../../src/error.ts";
 import { readTextIfAny, tryWriteFile, writeFile } from "../../src/kernel/file.ts";
 import { writeThaw } from "../cgroup-common/thaw.ts";
+import { walkCgroups } from "../cgroup-common/tree.ts";
 import { waitUntil } from "../cgroup-common/wait.ts";
 
 const FILE = "freezer.state";
@@ -35,6 +36,11 @@ export function freeze(directory: string): void {
 
 export function thaw(directory: string): void {
   writeThaw(`${directory}/${FILE}`, "THAWED");
+}
+
+/** Thaws it and all that the container has frozen below it: who is killed there would not die before. */
+export function thawTree(directory: string): void {
+  walkCgroups(directory, (fd) => tryWriteFile(FILE, "THAWED", fd));
 }
 
 /**

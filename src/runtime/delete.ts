@@ -66,9 +66,17 @@ function readOrGiveUp(root: string, id: string, force: boolean): ContainerRecord
 }
 
 /** Kills what stands still in a frozen cgroup: on v1 a process dies only once it is thawed. */
-function endFrozen(driver: CgroupDriver, { cgroupPaths }: ContainerRecord): void {
+function endFrozen(driver: CgroupDriver, record: ContainerRecord): void {
   try {
-    if (driver.isFrozen(cgroupPaths)) driver.killAll(cgroupPaths, SIGKILL);
+    if (driver.isFrozen(record.cgroupPaths)) endAll(driver, record);
+  } catch (error) {
+    printError(`ctr-bun: warning: ${asCtrError(error).message}\n`);
+  }
+}
+
+function endAll(driver: CgroupDriver, { cgroupPaths }: ContainerRecord): void {
+  try {
+    driver.killAll(cgroupPaths, SIGKILL);
   } catch (error) {
     printError(`ctr-bun: warning: ${asCtrError(error).message}\n`);
   }
@@ -89,7 +97,8 @@ export function killInit(record: ContainerRecord, registry?: DriverRegistry): vo
     const driver = cgroupDriver === undefined ? undefined : registry?.get("cgroup", cgroupDriver);
     for (let waited = 0; waited < PATIENCE; waited += LOOK_AGAIN) {
       if (poll([{ fd: pidfd, events: POLLIN }], LOOK_AGAIN)[0] !== 0) return;
-      if (driver !== undefined) endFrozen(driver, record);
+      // It waits for the others of its pid namespace, which may be frozen, also in a cgroup of the container's own making.
+      if (driver !== undefined) endAll(driver, record);
     }
   } finally {
     close(pidfd);

@@ -2,8 +2,10 @@
 import type { DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
+import { POLLIN } from "../kernel/constants.ts";
 import { ERRNO } from "../kernel/errno.ts";
 import { close } from "../kernel/file.ts";
+import { poll } from "../kernel/poll.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
 import { makesNamespace } from "../plan/input.ts";
@@ -18,6 +20,9 @@ export interface KillRequest {
   readonly all?: boolean;
   readonly registry: DriverRegistry;
 }
+
+/** How long one that is killed may take to end before it is looked into, in milliseconds. */
+const PATIENCE = 100;
 
 /** Whether the container's process is the first of a pid namespace: everything in that ends with it. */
 function hasOwnPids({ config }: ContainerRecord): boolean {
@@ -44,13 +49,15 @@ function kill({ root, id, signal, all, registry }: KillRequest): void {
     // It has ended in between, and engines know these words.
     if (sent === -ERRNO.ESRCH) throw notRunning(id);
     check(sent, { syscall: "pidfd_send_signal", message: `cannot signal container ${id}` });
+    if (signal !== SIGKILL || driver === undefined) return;
+    // As runc since 1.2: without pids of its own nothing may be left, and one that is paused (v1) dies only when thawed.
+    if (!hasOwnPids(record)) driver.killAll(cgroupPaths, SIGKILL);
+    else if (isPaused(record, registry)) driver.thaw(cgroupPaths);
+    // The first of a pid namespace waits for the others, some of which the container may have frozen by itself.
+    if (poll([{ fd: pidfd, events: POLLIN }], PATIENCE)[0] === 0) driver.killAll(cgroupPaths, SIGKILL);
   } finally {
     if (pidfd >= 0) close(pidfd);
   }
-  if (signal !== SIGKILL || driver === undefined) return;
-  // As runc since 1.2: without pids of its own nothing may be left, and one that is paused (v1) dies only when thawed.
-  if (!hasOwnPids(record)) driver.killAll(cgroupPaths, SIGKILL);
-  else if (isPaused(record, registry)) driver.thaw(cgroupPaths);
 }
 
 function notRunning(id: string) {

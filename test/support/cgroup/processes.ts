@@ -95,6 +95,19 @@ export function processesSection(bench: Bench): void {
       driver.remove(container.paths);
     });
 
+    test("keeps nobody alive that the container has frozen in a cgroup of its own", () => {
+      const container = run("exec sleep 60");
+      const below = container.exec(`${makeBelow(container, "own")} && echo ready && exec sleep 60`);
+      until("it is below", () => below.output() === "ready\n");
+      const own = Object.fromEntries(
+        Object.entries(container.paths).map(([key, path]) => [key, `${path}/own`]),
+      );
+      driver.freeze(own);
+      driver.killAll(container.paths, SIGKILL);
+      expect(endOf(below)).toBe(128 + SIGKILL);
+      driver.remove(container.paths);
+    });
+
     test("leaves the limits of a frozen container to be changed", () => {
       const container = create();
       driver.freeze(container.paths);
