@@ -140,6 +140,9 @@ interface Left {
 /** What removeTree() says of a directory that lies in another file system. */
 const NO_CGROUP = ERRNO.EXDEV;
 
+const STILL_THERE =
+  "it cannot end: a cgroup above is frozen, or it is in an uninterruptible sleep (state D in ps); try again afterwards";
+
 function leftError({ path, errno }: Left): Error {
   if (errno === NO_CGROUP) {
     return fail({
@@ -151,7 +154,8 @@ function leftError({ path, errno }: Left): Error {
   }
   const pids = errno === ERRNO.EBUSY ? cgroupProcesses(path) : [];
   const who = pids.length === 0 ? "" : `: still in it: ${pids.slice(0, 8).join(" ")}`;
-  return callError(errno, { syscall: "rmdir", path, message: `cannot remove the cgroup${who}` });
+  const hint = pids.length === 0 ? undefined : STILL_THERE;
+  return callError(errno, { syscall: "rmdir", path, message: `cannot remove the cgroup${who}`, hint });
 }
 
 /** 0 or -errno. */
