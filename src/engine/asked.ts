@@ -69,7 +69,7 @@ export function readFlags(flags: RunFlags, engine: Engine): Asked {
   const defaults = settings.limits;
   const limiting = limitHost(host);
   const cgroup = parseCgroupFlags(flags, cgroupManager(engine), host.cgroup.mode);
-  checkCgroupManager(cgroup.manager);
+  checkCgroupManager(cgroup.manager, host);
   const limits = newLimits(parseLimits(withDefaults(flags, defaults), limiting));
   const capabilityFlags = {
     add: flags["cap-add"],

@@ -63,7 +63,7 @@ export async function planImage(engine: Engine, request: RunRequest): Promise<st
 
 function planText(
   engine: Engine,
-  of: Pick<ContainerRequest, "id" | "bundle" | "config" | "noCgroup">,
+  of: Pick<ContainerRequest, "id" | "bundle" | "config" | "noCgroup" | "cgroupDriver">,
 ): string {
   const { stateRoot: root, registry, host } = engine;
   return recordPlan(preparePlan({ root, registry, host, ...of }), true, describeWith(registry));

@@ -178,7 +178,11 @@ describe("run", () => {
   });
 
   test("refuses what this kernel cannot hold, by the flag", async () => {
+    const booted = existsSync("/run/systemd/system");
     for (const [flags, words] of [
+      ...(booted
+        ? []
+        : [[["--cgroup-manager", "systemd"], "--cgroup-manager: systemd does not run on this"] as const]),
       [["--device-read-bps", "/dev/null:1mb"], "--device-read-bps: /dev/null is not a disk on this host"],
       [
         ["--device-write-iops", "/dev/nosuch:1"],

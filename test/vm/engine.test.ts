@@ -1,5 +1,5 @@
-// The engine's limits in a machine with pure cgroup v2: the files that its flags write, what v2 has nothing like, what
-// stats, top and update do there. One machine runs all of it; its store is made on the host.
+// The engine's limits in a machine with pure cgroup v2 and systemd: the files that its flags write, by ctr-bun itself and
+// by systemd; what v2 has nothing like; what stats, top and update do there. One machine runs all of it; its store is made on the host.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -17,14 +17,19 @@ const SHOW =
 const script = `
   c() { ctr-bun --store /store "$@"; }
   image=$(c images -q)
-  outcome limits c run --rm --memory 64m --memory-reservation 32m --cpu-shares 512 --cpu-quota 20000 \\
-    --cpu-period 50000 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 20 --oom-score-adj -500 \\
-    --cgroup-conf memory.high=61440000 --device-read-bps /dev/loop0:1mb --device-write-iops /dev/loop0:100 \\
-    $image sh -c '${SHOW}'
+  for manager in cgroupfs systemd; do
+    outcome limits-$manager c run --rm --cgroup-manager $manager --memory 64m --memory-reservation 32m \\
+      --cpu-shares 512 --cpu-quota 20000 --cpu-period 50000 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 20 \\
+      --oom-score-adj -500 --cgroup-conf memory.high=61440000 --device-read-bps /dev/loop0:1mb \\
+      --device-write-iops /dev/loop0:100 $image sh -c '${SHOW}'
+  done
   outcome ignored c run --rm --memory-swappiness 10 --oom-kill-disable --memory 64m --cpu-rt-runtime 1000 $image true
   outcome weight c run --rm --blkio-weight 100 $image sh -c 'cat /sys/fs/cgroup/io.weight 2>/dev/null || cat /sys/fs/cgroup/io.bfq.weight'
   outcome private c run --rm $image cat /proc/self/cgroup
-  outcome host c run --rm --cgroupns host --cgroup-parent /box $image cat /proc/self/cgroup
+  outcome path c run --rm --cgroupns host --cgroup-manager cgroupfs --cgroup-parent /box $image cat /proc/self/cgroup
+  outcome scope c run --rm --cgroupns host $image cat /proc/self/cgroup
+  outcome slice c run --rm --cgroupns host --cgroup-parent box-small.slice $image cat /proc/self/cgroup
+  outcome no-slice c run --rm --cgroup-parent /box $image true
   outcome no-file c run --rm --cgroup-conf memory.nosuch=1 $image true
   (c run --name busy --memory 64m --cpus 0.5 -u demo $image sh -c 'while :; do :; done' </dev/null >/tmp/busy 2>&1 &)
   while ! c ps --format '{{.Names}}' | grep -q busy; do sleep 0.1; done
@@ -32,9 +37,10 @@ const script = `
   outcome top c top busy pid user args
   outcome update c update --memory 96m --cpus 0.2 --pids-limit 7 busy
   outcome updated c exec busy sh -c '${SHOW}'
-  outcome inspect c inspect busy --format '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} {{.HostConfig.CgroupnsMode}}'
+  outcome inspect c inspect busy --format '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} {{.HostConfig.CgroupnsMode}} {{.HostConfig.CgroupManager}}'
+  outcome unit systemctl show --property MemoryMax --property TasksMax "ctr-bun-$(c inspect busy --format '{{.Id}}').scope"
   outcome rm c rm -f busy
-  outcome left sh -c 'find /sys/fs/cgroup/ctr-bun /sys/fs/cgroup/box -mindepth 1 -type d'
+  outcome left sh -c 'find /sys/fs/cgroup -name "*[0-9a-f]*" -type d | grep -E "[0-9a-f]{64}"; systemctl list-units --all --plain --no-legend "ctr-bun-*"; true'
 `;
 
 let work: string;
@@ -57,8 +63,8 @@ afterAll(() => rmSync(work, { recursive: true, force: true }));
 const outcome = (name: string): string => (vm.results.get(name)?.text ?? "no result").replaceAll("|", "\n");
 
 describe("run", () => {
-  test("writes every limit that v2 has", () => {
-    expect(outcome("limits").split("\n")).toEqual([
+  test.each(["cgroupfs", "systemd"])("holds every limit that v2 has, by %s", (manager) => {
+    expect(outcome(`limits-${manager}`).split("\n")).toEqual([
       "exit code 0: -500",
       "memory.max 67108864",
       "memory.low 33554432",
@@ -87,7 +93,17 @@ describe("run", () => {
 
   test("hides the container's place in a namespace of its own, unless it is to be seen", () => {
     expect(outcome("private")).toBe("exit code 0: 0::/");
-    expect(outcome("host")).toMatch(/^exit code 0: 0::\/box\/[0-9a-f]{64}$/);
+    expect(outcome("path")).toMatch(/^exit code 0: 0::\/box\/[0-9a-f]{64}$/);
+  });
+
+  test("lets systemd make the cgroup where it can, as Docker does", () => {
+    expect(outcome("scope")).toMatch(/^exit code 0: 0::\/system\.slice\/ctr-bun-[0-9a-f]{64}\.scope$/);
+    expect(outcome("slice")).toMatch(
+      /^exit code 0: 0::\/box\.slice\/box-small\.slice\/ctr-bun-[0-9a-f]{64}\.scope$/,
+    );
+    expect(outcome("no-slice")).toStartWith(
+      'exit code 125: ctr-bun: --cgroup-parent: "/box" is not the name of a slice, which systemd takes',
+    );
   });
 
   test("refuses a file that the cgroup has not, by the flag", () => {
@@ -120,7 +136,8 @@ test("update changes the cgroup, and what inspect shows", () => {
     "pids.max 7",
   ])
     expect(files).toContain(`${line}\n`);
-  expect(outcome("inspect")).toBe("exit code 0: 100663296 200000000 7 private");
+  expect(outcome("inspect")).toBe("exit code 0: 100663296 200000000 7 private systemd");
+  expect(outcome("unit").split("\n").sort()).toEqual(["TasksMax=7", "exit code 0: MemoryMax=100663296"]);
 });
 
 test("nothing of the containers is left", () => {

@@ -2,6 +2,8 @@
 // what update may change, and that every bad value is refused with the flag and the way out.
 
 import { describe, expect, test } from "bun:test";
+import type { Host, HostCgroup } from "../../../src/driver.ts";
+import { cgroupManager, cgroupRequest, checkCgroupManager } from "../../../src/engine/cgroup-manager.ts";
 import { cgroupsPathOf, parseCgroupFlags } from "../../../src/engine/config/cgroup-flags.ts";
 import { parseDeviceRule } from "../../../src/engine/config/devices.ts";
 import {
@@ -12,6 +14,7 @@ import {
 } from "../../../src/engine/config/limit-flags.ts";
 import { changedLimits, limitWarnings, newLimits } from "../../../src/engine/config/limit-rules.ts";
 import { limitResources } from "../../../src/engine/config/resources.ts";
+import type { Engine } from "../../../src/engine/engine.ts";
 import { inFlags, warningInFlags } from "../../../src/engine/flag-fields.ts";
 import type { HostLimits } from "../../../src/engine/record.ts";
 import { type CtrError, fail } from "../../../src/error.ts";
@@ -356,6 +359,63 @@ describe("update", () => {
       message,
       hint: expect.any(String),
     });
+  });
+});
+
+describe("who makes the cgroup", () => {
+  const systemd = { version: 252, controlGroup: "/" };
+  const warnings: string[] = [];
+  const manager = (
+    mode: HostCgroup["mode"],
+    more: object = {},
+    setting?: "cgroupfs" | "systemd" | "disabled",
+  ) => {
+    const cgroup = { mode, unified: undefined, controllers: {}, own: {} };
+    const settings = { cgroupManager: setting } as Engine["settings"];
+    const warn = (text: string) => void warnings.push(text);
+    // Not spread: it may throw when it is looked at.
+    return cgroupManager({ settings, warn, host: Object.assign(more, { cgroup }) as Host });
+  };
+
+  test("is systemd where it runs on pure v2, and ctr-bun on every other host, as in Docker", () => {
+    expect(manager("unified", { systemd })).toBe("systemd");
+    expect(manager("hybrid", { systemd })).toBe("cgroupfs");
+    expect(manager("legacy", { systemd })).toBe("cgroupfs");
+    expect(manager("unified")).toBe("cgroupfs");
+  });
+
+  test("is whom the settings name", () => {
+    expect(manager("unified", { systemd }, "cgroupfs")).toBe("cgroupfs");
+    expect(manager("unified", { systemd }, "disabled")).toBe("disabled");
+    expect(manager("hybrid", { systemd }, "systemd")).toBe("systemd");
+  });
+
+  test("is ctr-bun, with a warning, where systemd cannot be reached and nobody asked for it", () => {
+    const broken = {
+      get systemd(): undefined {
+        throw fail({ code: "SYSTEMD", message: "cannot reach systemd over D-Bus" });
+      },
+    };
+    expect(manager("unified", broken)).toBe("cgroupfs");
+    expect(warnings).toEqual([expect.stringContaining("cannot reach systemd over D-Bus")]);
+  });
+
+  test("is not systemd where that does not run", () => {
+    const host = { systemd: undefined } as Host;
+    expect(refusal(() => checkCgroupManager("systemd", host))).toMatchObject({
+      code: "NO_DRIVER",
+      field: "--cgroup-manager",
+      hint: expect.stringContaining("cgroupfs"),
+    });
+    checkCgroupManager("cgroupfs", host);
+    checkCgroupManager("disabled", host);
+    checkCgroupManager("systemd", { systemd } as unknown as Host);
+  });
+
+  test("is told to the runtime", () => {
+    expect(
+      ["cgroupfs", "systemd", "disabled", undefined].map((each) => cgroupRequest(each as "cgroupfs")),
+    ).toEqual([{}, { cgroupDriver: "systemd" }, { noCgroup: true }, {}]);
   });
 });
 
