@@ -31,6 +31,8 @@ export type VmOptions = {
   modules?: readonly ModuleName[];
   /** Processors; one where not said. */
   cpus?: number;
+  /** Memory nodes, each with as much memory and as many processors as the others; one where not said. */
+  nodes?: number;
   /** More for the kernel's command line. */
   append?: string;
   /** Milliseconds after which the machine is ended. */
@@ -77,6 +79,7 @@ export async function runInVm({
   cgroup = "unified",
   modules = [],
   cpus = 1,
+  nodes = 1,
   append = "",
   timeout = 120_000,
   memory = 2048,
@@ -90,6 +93,11 @@ export async function runInVm({
     const mode = init === "systemd" ? systemdParameters[cgroup] : `vm_cgroup=${cgroup}`;
     const commandLine = `console=ttyS0 quiet panic=-1 ${mode} ${append}`.trim();
     const machine = ["-accel", "tcg", "-cpu", "max", "-smp", `${cpus}`, "-m", `${memory}`];
+    for (let node = 0; nodes > 1 && node < nodes; node++) {
+      const first = (node * cpus) / nodes;
+      machine.push("-object", `memory-backend-ram,id=node${node},size=${memory / nodes}M`);
+      machine.push("-numa", `node,memdev=node${node},cpus=${first}-${first + cpus / nodes - 1}`);
+    }
     const devices = ["-nographic", "-no-reboot", "-nic", "none"];
     const boot = ["-kernel", image, "-initrd", initrd, "-append", commandLine];
     const child = Bun.spawn(["qemu-system-x86_64", ...machine, ...devices, ...boot], {

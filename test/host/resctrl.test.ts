@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "n
 import { join } from "node:path";
 import { builtinRegistry } from "../../src/builtin-drivers.ts";
 import { asCtrError, errorLine } from "../../src/error.ts";
+import { tryKill, waitPid } from "../../src/kernel/process.ts";
 import { probeHost } from "../../src/runtime/host.ts";
 import {
   createContainer,
@@ -93,6 +94,9 @@ test("a class that is named stays, and the monitoring group in it goes; exec joi
     detach: true,
   });
   expect(tasks(`gold/mon_groups/${id}`)).toEqual([`${pid}`, `${second.pid}`]);
+  // It is a child of this test, and the init of its pid namespace cannot go before somebody has heard of its end.
+  tryKill(second.pid, 9);
+  waitPid(second.pid);
   await deleteContainer({ root: bundle.state, id, force: true, registry });
   expect(existsSync(join(root, "gold"))).toBe(true);
   expect(existsSync(join(root, "gold/mon_groups", id))).toBe(false);

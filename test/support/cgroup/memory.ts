@@ -183,7 +183,7 @@ export function memorySection(bench: Bench): void {
       const before = files();
       const memory = { ...hard(1 * MIB), checkBeforeUpdate: true };
       expect(() => container.update({ cpu: { shares: 2048 }, pids: { limit: 9 }, memory })).toThrow(
-        /no more than what is used now|unable to set memory limit to 1048576 \(current usage: \d+/,
+        /no more than what is used now|unable to set memory limit to 1048576 \(current usage: \d+|memsw.limit_in_bytes to 1048576/,
       );
       expect(files()).toEqual(before);
       expect(holder.ended()).toBeUndefined();
