@@ -62,17 +62,16 @@ const last = (text: string): string => text.split(/\s+/).at(-1) ?? "?";
 const capabilities = (heading: string, key: string): Column =>
   column(heading, (process) => capabilityNames(BigInt(`0x${process.status(key) || "0"}`)));
 
-const ARGUMENTS: Column["cell"] = (process) => {
-  const { command } = process;
-  return command === "" ? `[${process.name}]` : command.replace(/[\p{Cc}]/gu, "?");
-};
+/** A program names itself as it likes, and a terminal obeys what it is shown. */
+const plain = (text: string): string => text.replace(/\p{Cc}/gu, "?");
+const ARGUMENTS: Column["cell"] = ({ command, name }) => plain(command === "" ? `[${name}]` : command);
 const SHARE: Column["cell"] = ({ age, used }) =>
   String(age > 0 ? Math.min(Math.floor((used * 100) / age), 99) : 0);
 
 /** What is the same in the host's words and in the container's. */
 const COMMON: Readonly<Record<string, Column>> = {
   args: column("COMMAND", ARGUMENTS),
-  comm: column("COMMAND", ({ name }) => name),
+  comm: column("COMMAND", ({ name }) => plain(name)),
   etime: column("ELAPSED", ({ age }) => elapsed(age)),
   nice: column("NI", (process) => String(process.stat(19))),
   pcpu: column("%CPU", ({ age, used }) => (age > 0 ? (used * 100) / age : 0).toFixed(1)),

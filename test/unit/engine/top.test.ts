@@ -81,6 +81,26 @@ test("names are those of the container, and behind an h those of the host", () =
   expect(user?.cell(self, { ...names, users: new Map() })).toBe(id);
 });
 
+test("what a program calls itself is never obeyed by a terminal", () => {
+  const self = processInfo(process.pid, uptime());
+  if (self === undefined) throw new Error("no process of this test's own");
+  const names: Names = {
+    ...{
+      users: new Map(),
+      groups: new Map(),
+      hostUsers: new Map(),
+      hostGroups: new Map(),
+      inside: new Map(),
+    },
+  };
+  const cells = (name: string, command: string) =>
+    [PODMAN_COLUMNS.comm, PODMAN_COLUMNS.args].map((column) =>
+      column?.cell({ ...self, name, command }, names),
+    );
+  expect(cells("a\x1b[2J", "b\x1b]0;x\x07 c\u009b")).toEqual(["a?[2J", "b?]0;x? c?"]);
+  expect(cells("a\x1b[2J", "")).toEqual(["a?[2J", "[a?[2J]"]);
+});
+
 test("ages are as ps has them", () => {
   expect([7, 3599, 3600, 90061].map(elapsed)).toEqual(["00:07", "59:59", "01:00:00", "01-01:01:01"]);
 });
