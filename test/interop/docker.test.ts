@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cgroupFilesOf, holds, removeCgroup } from "../support/cgroup-files.ts";
+import { cgroupFilesOf, holds, removeWhenLeft } from "../support/cgroup-files.ts";
 import { LOOK } from "../support/container-look.ts";
 import { type LoopDevice, makeLoopDevice } from "../support/loop-device.ts";
 import {
@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(async () => {
   loop?.detach();
   await docker?.end();
-  removeCgroup(GROUP);
+  await removeWhenLeft(GROUP);
 });
 
 /** The cgroup that some containers are to be below. */

@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { CTR_BUN } from "../support/bundle.ts";
-import { cgroupFilesOf, holds, removeCgroup } from "../support/cgroup-files.ts";
+import { cgroupFilesOf, holds, removeWhenLeft } from "../support/cgroup-files.ts";
 import { LOOK, NAMESPACES } from "../support/container-look.ts";
 import { type LoopDevice, makeLoopDevice } from "../support/loop-device.ts";
 import { command, compared, comparedCalls, untilLogged } from "../support/two-runtimes.ts";
@@ -16,10 +16,10 @@ beforeAll(() => {
   podman = startPodman();
   loop = makeLoopDevice(podman.folder);
 });
-afterAll(() => {
+afterAll(async () => {
   loop?.detach();
   podman.end();
-  removeCgroup(GROUP);
+  await removeWhenLeft(GROUP);
 });
 
 /** The cgroup that some containers are to be below. */

@@ -10,6 +10,7 @@ import {
   makeCgroup,
   processesIn,
   removeCgroup,
+  removeWhenLeft,
   whereFound,
 } from "../support/cgroup-files.ts";
 import type { Config } from "../support/config.ts";
@@ -49,14 +50,19 @@ async function created<T>(
   look: (id: string, said: Result) => Promise<T>,
 ): Promise<T> {
   const id = freshID();
+  let path: string | undefined;
   const said = await runtime.create(id, (config) => {
     config.linux.cgroupsPath = `/${place(runtime)}`;
     change(config);
+    path = config.linux.cgroupsPath;
   });
   try {
     return await look(id, said);
   } finally {
     await runtime.ask("delete", "--force", id);
+    // On a busy machine runc gives up before its last process has gone.
+    if (runtime.name === "runc" && said.code === 0 && path === `/${place(runtime)}`)
+      await removeWhenLeft(place(runtime));
   }
 }
 
@@ -107,10 +113,10 @@ describe("linux.cgroupsPath", () => {
       );
   const sliceOf = (runtime: Runtime): string => place(runtime).replace("/", "-");
   /** Takes away what is above the containers' own: both leave that, below the mount points and below our own cgroup. */
-  const removeTheirs = (): void => {
-    for (const name of ["runc", "ours"]) removeCgroup(`${PARENT}/${name}`);
+  const removeTheirs = async (): Promise<void> => {
+    for (const name of ["runc", "ours"]) await removeWhenLeft(`${PARENT}/${name}`);
     const own = readFileSync("/proc/self/cgroup", "utf8").matchAll(/^[^:]*:[^:]*:(.+)$/gm);
-    for (const [, path] of own) if (path !== "/") removeCgroup(`${path}/${PARENT}`);
+    for (const [, path] of own) if (path !== "/") await removeWhenLeft(`${path}/${PARENT}`);
   };
   for (const [form, pathOf] of Object.entries(forms)) {
     test(form, async () => {
@@ -126,7 +132,7 @@ describe("linux.cgroupsPath", () => {
           },
         ).then((found) => ({ ...found, left: whereFound(place(runtime)).length })),
       );
-      removeTheirs();
+      await removeTheirs();
       expect(ours).toEqual(runc);
       expect(runc.cgroups.length).toBe(ALL.length);
       for (const [, path] of runc.cgroups) expect(path).toContain("PLACE");
@@ -229,10 +235,9 @@ describe("a cgroup that is there before", () => {
       makeCgroup(path);
       makeCgroup(`${path}/below`);
     });
-    expect(runc).toEqual({
+    expect(runc).toMatchObject({
       code: 1,
       words: expect.stringContaining("devices.deny: invalid argument"),
-      left: [],
     });
     expect(ours).toEqual({ code: 1, words: expect.stringContaining("devices.deny: EINVAL"), left: ALL });
     expect(ours.words).toContain("it has other cgroups below it");
@@ -386,7 +391,7 @@ describe("freezing", () => {
           write("freezer", above, "THAWED");
           return [...frozen, (await stateOf(runtime, id)).status];
         },
-      ).finally(() => removeCgroup(place(runtime))),
+      ).finally(() => removeWhenLeft(place(runtime))),
     );
     expect(ours).toEqual(runc);
     expect(runc).toEqual(["running", "FROZEN", "running"]);

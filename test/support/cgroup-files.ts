@@ -117,3 +117,15 @@ export function removeCgroup(path: string): void {
   for (const point of Object.values(hierarchies()))
     if (existsSync(`${point}/${path}`)) remove(`${point}/${path}`);
 }
+
+/** The same as soon as nobody is in it any more. */
+export async function removeWhenLeft(path: string): Promise<void> {
+  for (let tries = 0; whereFound(path).length > 0; tries++) {
+    try {
+      removeCgroup(path);
+    } catch (error) {
+      if (tries > 500) throw error;
+      await Bun.sleep(20);
+    }
+  }
+}
