@@ -13,7 +13,7 @@ import {
   UNIT_EXISTS,
   type UnitProperty,
 } from "../../src/kernel/systemd.ts";
-import type { Join, SetProperties, Start } from "./plan.ts";
+import type { Attach, Join, SetProperties, Start } from "./plan.ts";
 import { property } from "./properties.ts";
 
 /** Runs `use` with a connection, and closes it. */
@@ -122,6 +122,11 @@ export function setProperties({ unit, properties }: SetProperties): void {
       cause: error,
     });
   }
+}
+
+/** Has systemd move stage 0 of exec into the container's unit. */
+export function attachProcess({ unit, below }: Attach, { stage0 = 0 }: ActContext): void {
+  withSystemd((systemd) => systemd.attach(unit, below, [stage0]));
 }
 
 /** Moves stage 0 into each of these cgroups. */

@@ -8,8 +8,17 @@ import type { CgroupDriver, Host } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
 import { cgroupV1Driver } from "../cgroup-v1/driver.ts";
 import { cgroupV2Driver } from "../cgroup-v2/driver.ts";
-import { joinDirectories, setProperties, startUnit } from "./act.ts";
-import { type Join, NAME, planUnit, type SetProperties, type Start } from "./plan.ts";
+import { attachProcess, joinDirectories, setProperties, startUnit } from "./act.ts";
+import {
+  type Attach,
+  isUsers,
+  type Join,
+  NAME,
+  planAttach,
+  planUnit,
+  type SetProperties,
+  type Start,
+} from "./plan.ts";
 import { removeUnit } from "./remove.ts";
 import { isUnified, updateUnit } from "./update.ts";
 
@@ -40,18 +49,23 @@ export const cgroupSystemdDriver: CgroupDriver = {
     return host.systemd === undefined ? { ok: false, why: NOT_RUNNING, hint: HINT } : { ok: true };
   },
   plan: (request, host) => planUnit(request, host, needSystemd(host)),
-  join: (paths, host, initPid) => driverOf(paths).join(paths, host, initPid),
+  join(paths, host, initPid, below) {
+    if (isUsers(host) && isUnified(paths)) return planAttach(paths, initPid, below);
+    return driverOf(paths).join(paths, host, initPid, below);
+  },
   act(call, args, context) {
     switch (call) {
       case "start":
         return startUnit(args as Start, context);
+      case "attach":
+        return attachProcess(args as Attach, context);
       case "join":
         return joinDirectories(args as Join, context);
       case "set-properties":
         return setProperties(args as SetProperties);
       default:
-        // Of the steps that hold limits in directories.
-        return cgroupV2Driver.act?.(call, args, context);
+        // Of the steps that hold limits in directories: v1's driver knows those of both.
+        return cgroupV1Driver.act?.(call, args, context);
     }
   },
   // Devices, of which systemd has a list beside the exact rules.

@@ -6,7 +6,7 @@
  * and the rest follows: what systemd has no property for, and everything again exactly. The container's process is born
  * in the unit, which so needs no right to clone into a cgroup, and goes by itself when ctr-bun dies in between.
  */
-import type { CgroupPart, CgroupRequest, Host, HostSystemd } from "../../src/driver.ts";
+import type { CgroupJoin, CgroupPart, CgroupRequest, Host, HostSystemd } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
 import type { UnitProperty } from "../../src/kernel/systemd.ts";
 import type { HostAction, HostStep } from "../../src/plan/step.ts";
@@ -15,11 +15,12 @@ import { devicePolicy } from "../cgroup-common/devices.ts";
 import type { CgroupPath } from "../cgroup-common/path.ts";
 import { legacyParts } from "../cgroup-v1/plan.ts";
 import type { Enable } from "../cgroup-v2/enable.ts";
+import { joinTarget } from "../cgroup-v2/join.ts";
 import { UNIFIED, unifiedSteps } from "../cgroup-v2/plan.ts";
 import { annotatedProperties, DELEGATE, type Subgroups, subgroups } from "./annotations.ts";
 import { deviceProperties } from "./devices.ts";
 import { legacyProperties, property, tasksProperties, unifiedProperties } from "./properties.ts";
-import { type UnitPlace, unitPlace } from "./unit.ts";
+import { type UnitPlace, unitOf, unitPlace } from "./unit.ts";
 
 /** Name of the driver, for actions. */
 export const NAME = "systemd";
@@ -38,10 +39,14 @@ export interface Start {
   readonly expected: string;
 }
 
+/** Whether it is an ordinary user's own systemd that makes units: as systemdScope() of the kernel has it. */
+export function isUsers({ uid, userNamespace }: Host): boolean {
+  return uid !== 0 || userNamespace === true;
+}
+
 /** Plans the container's unit. */
 export function planUnit(request: CgroupRequest, host: Host, systemd: HostSystemd): CgroupPart {
-  // As systemdScope() of the kernel has it.
-  const user = host.uid !== 0 || host.userNamespace === true;
+  const user = isUsers(host);
   const place = unitPlace(request, user);
   const below = subgroups(request.annotations);
   if (host.cgroup.mode === "unified") return planUnified(request, host, systemd, place, below);
@@ -119,7 +124,8 @@ function planLegacy(
     home: false,
     warnings: [],
   };
-  const { paths, own, before, atPid, warnings } = legacyParts(path, resources, host);
+  const { paths, own, warnings, ...steps } = legacyParts(path, resources, host);
+  const [before, atPid] = [steps.before.map(asOurs), steps.atPid.map(asOurs)];
   const limits = [
     ...(paths.devices === undefined ? [] : deviceProperties(devicePolicy(resources.devices), true)),
     ...legacyProperties(resources, systemd.version),
@@ -140,6 +146,11 @@ function planLegacy(
     atPid: [...tasksSteps(place, resources, before), ...atPid],
     warnings,
   };
+}
+
+/** A step of v1's driver as one of this, which hands it on. */
+function asOurs(one: HostStep): HostStep {
+  return one.action.do === "driver" ? { ...one, action: { ...one.action, name: NAME } } : one;
 }
 
 const NOTHING = { before: [], join: [], cloneInto: undefined };
@@ -201,6 +212,31 @@ function tasksSteps({ unit }: UnitPlace, resources: LinuxResources, before: read
     { on: "host", field, about, action: action("set-properties", args) },
     ...before.filter((one) => rounded.test(one.field)),
   ];
+}
+
+/** Arguments of the action `attach`. */
+export interface Attach {
+  readonly unit: string;
+  /** `/` and the path of a cgroup below the unit's; empty for that itself. */
+  readonly below: string;
+}
+
+/**
+ * Joining an ordinary user's container, for exec: from a session's cgroup only systemd may move a process there, which
+ * it does when it is asked by the owner of both. As in runc.
+ */
+export function planAttach(
+  paths: Readonly<Record<string, string>>,
+  initPid: number | undefined,
+  below: Readonly<Record<string, string>> | undefined,
+): CgroupJoin {
+  const directory = paths[UNIFIED] ?? "";
+  const inner = below?.[UNIFIED] ?? joinTarget(directory, initPid);
+  const { unit, directory: unitDirectory } = unitOf(directory);
+  const place = `${directory}${inner === undefined ? "" : `/${inner}`}`;
+  const args: Attach = { unit, below: place.slice(unitDirectory.length) };
+  const attach = [step(`have systemd move the process into ${place}`, action("attach", args))];
+  return { ...NOTHING, attach };
 }
 
 /** Arguments of the action `join`. */

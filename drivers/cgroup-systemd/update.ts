@@ -8,6 +8,7 @@ import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
 import { devicePolicy } from "../cgroup-common/devices.ts";
 import { changeLimits } from "../cgroup-common/journal.ts";
 import type { Journal } from "../cgroup-common/setting.ts";
+import { cgroupV1Driver } from "../cgroup-v1/driver.ts";
 import { changeDevices, changeLegacy, legacyWarnings } from "../cgroup-v1/update.ts";
 import { attachDevices } from "../cgroup-v2/devices.ts";
 import { UNIFIED } from "../cgroup-v2/plan.ts";
@@ -34,10 +35,39 @@ export function anyDirectory(paths: Paths): string {
 /** Returns what is ignored, and why. */
 export function updateUnit(paths: Paths, resources: LinuxResources): string[] {
   const directory = anyDirectory(paths);
+  if (isUnified(paths)) {
+    changeUnit(paths, resources);
+    if (resources.devices !== undefined)
+      attachDevices({ directory, policy: devicePolicy(resources.devices) });
+    return unifiedWarnings(resources);
+  }
+  const change = (): void => {
+    changeUnit(paths, resources);
+    changeDevices(paths, resources);
+  };
+  if (resources.devices === undefined) change();
+  else heldStill(paths, change);
+  return legacyWarnings(paths, resources);
+}
+
+/** On v1 systemd takes all devices away for a moment, which a process must not see. */
+function heldStill(paths: Paths, change: () => void): void {
+  const wasFrozen = cgroupV1Driver.isFrozen(paths);
+  if (!wasFrozen) cgroupV1Driver.freeze(paths);
+  try {
+    change();
+  } finally {
+    if (!wasFrozen) cgroupV1Driver.thaw(paths);
+  }
+}
+
+/** Files and properties. */
+function changeUnit(paths: Paths, resources: LinuxResources): void {
+  const directory = anyDirectory(paths);
   const { unit, kind } = unitOf(directory);
   const unified = isUnified(paths);
-  const write = (journal: Journal): void =>
-    unified ? updateLimits(journal, directory, resources) : changeLegacy(journal, paths, resources);
+  const write = (journal: Journal, limits: LinuxResources): void =>
+    unified ? updateLimits(journal, directory, limits) : changeLegacy(journal, paths, limits);
   withSystemd((systemd) => {
     const version = systemd.version();
     const properties = [
@@ -48,25 +78,27 @@ export function updateUnit(paths: Paths, resources: LinuxResources): string[] {
       ...tasksProperties(resources).last,
     ];
     changeLimits((journal) => {
-      write(journal);
+      write(journal, resources);
       if (properties.length === 0) return;
       const before = propertiesNow(systemd, unit, kind, properties);
       systemd.setProperties(unit, properties);
       try {
-        write(journal);
+        write(journal, rounded(resources));
       } catch (error) {
         systemd.setProperties(unit, before);
         throw error;
       }
     });
   });
-  const { devices } = resources;
-  if (!unified) {
-    changeDevices(paths, resources);
-    return legacyWarnings(paths, resources);
-  }
-  if (devices !== undefined) attachDevices({ directory, policy: devicePolicy(devices) });
-  return unifiedWarnings(resources);
+}
+
+/** Of the limits those that systemd does not hold exactly. */
+function rounded({ cpu, pids, blockIO, unified = {} }: LinuxResources): LinuxResources {
+  const { quota, period, burst } = cpu ?? {};
+  const files = Object.entries(unified).filter(([file]) =>
+    /^(cpu\.max|cpu\.max\.burst|pids\.max)$/.test(file),
+  );
+  return { cpu: { quota, period, burst }, pids, blockIO, unified: Object.fromEntries(files) };
 }
 
 /** The same properties with the values that they have now. */

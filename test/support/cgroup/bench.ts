@@ -27,6 +27,8 @@ export interface CgroupSubject {
   readonly pathOf?: (id: string) => string;
   /** Whether the driver takes any path (`/a/b`, `a/b`); false for one with a form of its own. Left out: it does. */
   readonly anyPath?: boolean;
+  /** pids.max of a container that asks for no limit, where the host gives it one (systemd's DefaultTasksMax=). */
+  readonly usualTasks?: string;
 }
 
 /** A container's cgroup, and its init, which waits until it is let go. */
@@ -51,6 +53,8 @@ export interface Bench {
   readonly has: Has;
   /** The driver takes any path. */
   readonly anyPath: boolean;
+  /** pids.max of a container that asks for no limit. */
+  readonly usualTasks: string;
   /** A directory for files of the tests. */
   readonly directory: string;
   /** The plan for a container that is not made. */
@@ -74,7 +78,7 @@ export interface Bench {
 }
 
 /** What a container and a further process have in common. */
-interface Startable extends Pick<CgroupPart, "before" | "join" | "cloneInto"> {
+interface Startable extends Pick<CgroupPart, "before" | "attach" | "join" | "cloneInto"> {
   readonly atPid?: readonly HostStep[];
   readonly paths?: CgroupPart["paths"];
 }
@@ -140,7 +144,12 @@ export function makeBench(subject: CgroupSubject): Bench {
     try {
       actAll(part.before, context);
       const path = `${directory}/${number++}.out`;
-      inside = startInside(part, new Map(Object.entries(context.descriptors)), work, path);
+      const opened = new Map(Object.entries(context.descriptors));
+      inside = startInside(part, opened, work, path, (stage0) => {
+        context.stage0 = stage0;
+        actAll(part.attach ?? [], context);
+      });
+      context.stage0 = undefined;
       context.pid = inside.pid;
       actAll(part.atPid ?? [], context);
       processes.push(inside);
@@ -198,6 +207,7 @@ export function makeBench(subject: CgroupSubject): Bench {
     directory,
     has: lookAtHost(host.cgroup),
     anyPath: subject.anyPath !== false,
+    usualTasks: subject.usualTasks ?? "max",
     plan,
     act(steps) {
       const context = newContext();

@@ -22,7 +22,7 @@ import { sys } from "../../../src/kernel/raw.ts";
 import { receive, socketPair } from "../../../src/kernel/socket.ts";
 import { type MachineArch, writeProgram } from "../../../src/machine/program.ts";
 import { REPORT } from "../../../src/machine/report.ts";
-import { ORPHANED, row } from "../../../src/plan/rows.ts";
+import { ORPHANED, row, syncStep } from "../../../src/plan/rows.ts";
 import { CHILD, cloneStep } from "../../../src/plan/stage0.ts";
 import type { InitStep, Row } from "../../../src/plan/step.ts";
 
@@ -70,16 +70,20 @@ function childStep(work: Work): InitStep {
 
 /**
  * Starts it, waiting. `opened` are the descriptors of the driver's part by name. `path`: the file that takes its output.
+ * `attach` does what the driver wants done while the process that makes it waits, which it is given.
  * Throws what the kernel said where it cannot join.
  */
 export function startInside(
-  part: Pick<CgroupPart, "join" | "cloneInto">,
+  part: Pick<CgroupPart, "attach" | "join" | "cloneInto">,
   opened: ReadonlyMap<string, number>,
   work: Work,
   path: string,
+  attach: (stage0: number) => void,
 ): Inside {
   const [ours, theirs] = socketPair();
-  const steps = [...part.join, cloneStep(CLONE_PARENT, part.cloneInto), childStep(work)];
+  const attaches = (part.attach ?? []).length > 0;
+  const wait = attaches ? [syncStep("cgroup", "linux.cgroupsPath", "wait to be put into the cgroup")] : [];
+  const steps = [...wait, ...part.join, cloneStep(CLONE_PARENT, part.cloneInto), childStep(work)];
   const descriptors = { ...Object.fromEntries(opened), report: theirs };
   const { elf, rows } = writeProgram({ arch: ARCH, steps, descriptors });
   const nothing = open("/dev/null", O_RDONLY);
@@ -95,6 +99,18 @@ export function startInside(
   );
   for (const fd of [nothing, output, theirs]) close(fd);
   const message = new Uint8Array(16);
+  if (attaches) {
+    receive(ours, message);
+    try {
+      attach(stage0);
+    } catch (error) {
+      tryKill(stage0, SIGKILL);
+      waitPid(stage0);
+      close(ours);
+      throw error;
+    }
+    sys("write", ours, words(0), 8);
+  }
   const { length } = receive(ours, message);
   waitPid(stage0);
   const view = viewOf(message);
