@@ -1,15 +1,13 @@
 // Limits of the engine's containers, as the kernel has them: what podman gives with the same flags, side by side; what
 // update changes of containers that run and that have ended; what stats and top show of them.
 
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { runOnTerminal } from "../support/terminal.ts";
 import { command } from "../support/two-runtimes.ts";
 import { executable, newWorld, type Result, until, type World } from "./engine-setup.ts";
 import { type Podman, startPodman } from "./podman-setup.ts";
-
-setDefaultTimeout(60_000);
 
 let world: World;
 let podman: Podman;
