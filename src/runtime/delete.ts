@@ -11,12 +11,23 @@ import { SIGKILL } from "../kernel/signal.ts";
 import { removeUnfinished } from "./creating.ts";
 import { runHooksToTheEnd } from "./hooks.ts";
 import { takeAway } from "./lock.ts";
-import { type ContainerRecord, isAlive, noContainer, readRecord, removeState, stateExists } from "./state.ts";
-import { currentStatus } from "./status.ts";
+import {
+  type ContainerRecord,
+  isAlive,
+  noContainer,
+  processStat,
+  readRecord,
+  removeState,
+  stateExists,
+} from "./state.ts";
+import { currentStatus, hasOwnPids } from "./status.ts";
 
 /** How long delete waits for a killed process, in milliseconds. */
 const PATIENCE = 10_000;
 const LOOK_AGAIN = 100;
+/** How long what ends by itself in its cgroup may take, in milliseconds. */
+const MOMENT = 500;
+const LOOK_CLOSER = 10;
 
 export interface DeleteRequest {
   readonly root: string;
@@ -113,10 +124,7 @@ export function removeContainer(registry: DriverRegistry, root: string, record: 
   const removed = takeAway(root, record.id, () => {
     if (!isStill(root, record)) return false;
     if (record.cgroupDriver !== undefined) {
-      const driver = registry.get("cgroup", record.cgroupDriver);
-      // Without a pid namespace of its own, what the program started outlives it.
-      if (driver.processes(record.cgroupPaths).length > 0) driver.killAll(record.cgroupPaths, SIGKILL);
-      driver.remove(record.cgroupPaths);
+      removeCgroup(registry.get("cgroup", record.cgroupDriver), record);
     }
     removeDirectories(record.resctrl?.made ?? []);
     removeState(root, record.id);
@@ -124,6 +132,38 @@ export function removeContainer(registry: DriverRegistry, root: string, record: 
   });
   if (removed === true) runPoststop(record);
   return removed === true;
+}
+
+/**
+ * The cgroup of a container that has ended. Without a pid namespace of its own, what the program started outlives it, and
+ * is killed. With one, all that was in that has ended before its init did: whoever is in the cgroup now is of another
+ * container with the same path, or was put there by somebody, and keeps it.
+ */
+function removeCgroup(driver: CgroupDriver, record: ContainerRecord): void {
+  const { cgroupPaths } = record;
+  let pids = driver.processes(cgroupPaths);
+  if (pids.length > 0 && (!hasOwnPids(record) || isListed(record, pids))) {
+    driver.killAll(cgroupPaths, SIGKILL);
+  } else {
+    // An exec that had joined the cgroup, and not yet the pid namespace, finds that closed and ends.
+    for (let waited = 0; pids.length > 0 && waited < MOMENT; waited += LOOK_CLOSER) {
+      poll([], LOOK_CLOSER);
+      pids = driver.processes(cgroupPaths);
+    }
+    if (pids.length > 0) {
+      const where = Object.values(cgroupPaths)[0];
+      printError(
+        `ctr-bun: warning: the cgroup of container ${record.id} is left alone, since processes that are not its own are in it: ${where}: ${pids.slice(0, 8).join(" ")}\n`,
+      );
+      return;
+    }
+  }
+  driver.remove(cgroupPaths);
+}
+
+/** Whether the init is still among them: its first thread alone has ended, which looks like the end of it. */
+function isListed({ pid, started }: ContainerRecord, pids: readonly number[]): boolean {
+  return pids.includes(pid) && processStat(pid)?.started === started;
 }
 
 /** Whether the record on disk is that of the same container; one that is damaged is taken for it. */

@@ -8,10 +8,9 @@ import { close } from "../kernel/file.ts";
 import { poll } from "../kernel/poll.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
-import { makesNamespace } from "../plan/input.ts";
 import { whileKept } from "./lock.ts";
-import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
-import { isPaused } from "./status.ts";
+import { needRecord, statusOfRecord } from "./state.ts";
+import { hasOwnPids, isPaused } from "./status.ts";
 
 export interface KillRequest {
   readonly root: string;
@@ -24,11 +23,6 @@ export interface KillRequest {
 /** How long one that is killed may take to end before it is looked into, in milliseconds. */
 const PATIENCE = 100;
 
-/** Whether the container's process is the first of a pid namespace: everything in that ends with it. */
-function hasOwnPids({ config }: ContainerRecord): boolean {
-  return makesNamespace(config, "pid");
-}
-
 export function killContainer(request: KillRequest): void {
   whileKept(request.root, request.id, () => kill(request));
 }
@@ -38,6 +32,8 @@ function kill({ root, id, signal, all, registry }: KillRequest): void {
   const { cgroupDriver, cgroupPaths } = record;
   const driver = cgroupDriver === undefined ? undefined : registry.get("cgroup", cgroupDriver);
   if (all === true && driver !== undefined) {
+    // Nothing of it is left then, and the cgroup may be another container's by now.
+    if (hasOwnPids(record) && statusOfRecord(root, record) === "stopped") return;
     driver.killAll(cgroupPaths, signal);
     return;
   }

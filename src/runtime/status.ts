@@ -4,6 +4,7 @@
  */
 import type { CgroupDriver, DriverRegistry } from "../driver.ts";
 import { fail } from "../error.ts";
+import { makesNamespace } from "../plan/input.ts";
 import { type ContainerRecord, type ContainerStatus, statusOfRecord } from "./state.ts";
 
 /** As runc has it, a container that is created and not started can be paused too. */
@@ -19,6 +20,11 @@ export function currentStatus(
 /** Whether the container's cgroup is frozen, or is being frozen. */
 export function isPaused({ cgroupDriver, cgroupPaths }: ContainerRecord, registry: DriverRegistry): boolean {
   return cgroupDriver !== undefined && registry.get("cgroup", cgroupDriver).isFrozen(cgroupPaths);
+}
+
+/** Whether the container's process is the first of a pid namespace: everything in that ends with it. */
+export function hasOwnPids({ config }: ContainerRecord): boolean {
+  return makesNamespace(config, "pid");
 }
 
 /** The driver of a container's cgroup, for a verb that works by that: `consequence` is what cannot be without one. */

@@ -83,6 +83,31 @@ test("kill KILL ends all of them with the container, and delete finds nothing", 
   expect(bundle.ctr("delete", id).code).toBe(0);
 });
 
+test("what has ended never kills another container that has its cgroup by then", async () => {
+  const [first, second] = [freshID(), freshID()];
+  const status = (id: string): string => JSON.parse(bundle.ctr("state", id).out).status;
+  const path = `/ctr-bun/${first}`;
+  const start = (id: string) => {
+    bundle.configure(["sleep", "100"], ({ linux }) => {
+      linux.cgroupsPath = path;
+    });
+    expect(bundle.ctr("run", "--detach", "--bundle", bundle.path, id).code).toBe(0);
+  };
+  start(first);
+  bundle.ctr("kill", first, "KILL");
+  await until(() => (status(first) === "stopped" ? true : undefined));
+  start(second);
+  const { pid } = JSON.parse(bundle.ctr("state", second).out);
+  expect(bundle.ctr("kill", "--all", first, "KILL").code).toBe(0);
+  const { code, err } = bundle.ctr("delete", first);
+  expect(code).toBe(0);
+  expect(err).toContain(`the cgroup of container ${first} is left alone`);
+  expect(err).toContain(`${path}: ${pid}\n`);
+  expect(bundle.ctr("state", first).err).toContain("does not exist");
+  expect(status(second)).toBe("running");
+  expect(bundle.ctr("delete", "--force", second)).toEqual({ code: 0, out: "", err: "" });
+});
+
 test("kill takes a signal in any form", async () => {
   for (const signal of ["9", "KILL", "SIGKILL", "kill", "sigkill"]) {
     const id = freshID();
