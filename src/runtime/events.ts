@@ -70,13 +70,15 @@ export function watchContainer(request: EventsRequest): void {
         Math.max((paused ? Math.min(next, quiet) : next) - now, 0),
       );
       if (deaf !== 0) return;
-      if (ended !== 0 || happened.some((events) => events !== 0)) {
+      const due = performance.now() >= next;
+      // Not all that v1 counts makes a descriptor ready: at a count, all is looked at.
+      if (due || ended !== 0 || happened.some((events) => events !== 0)) {
         const events = watch.take();
         tell(events);
         if (ended !== 0 || events === undefined) return;
         quiet = performance.now() + PAUSE;
       }
-      if (performance.now() < next) continue;
+      if (!due) continue;
       onEvent(stats(record, driver));
       // Of counts that were missed meanwhile, none is made up for.
       next = Math.max(next + interval, performance.now());

@@ -1,6 +1,7 @@
 // events at the OCI level: counters once and every so often, running out of memory, and the end of the stream.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, readlinkSync } from "node:fs";
 import { type Bundle, CTR_BUN, freshID, makeBundle } from "../support/bundle.ts";
 import type { Config } from "../support/config.ts";
 
@@ -28,19 +29,53 @@ async function running(
   }
 }
 
-/** `events`, running, and how it ended. */
-function listen(id: string, ...flags: string[]): { ended: Promise<{ code: number; out: string }> } {
+/** Waits for USR1, and goes on then. */
+const WAIT = "trap go=1 USR1; until [ $go ]; do sleep 0.1; done";
+
+/** `events`, running: `onLine` is called for each line as it comes. */
+function listen(
+  id: string,
+  flags: string[],
+  onLine: (line: string, count: number) => void = () => undefined,
+) {
   const child = Bun.spawn([CTR_BUN, "--root", bundle.state, "events", ...flags, id], {
     stdin: "ignore",
     stdout: "pipe",
     timeout: 30_000,
   });
-  const ended = async (): Promise<{ code: number; out: string }> => ({
-    out: await new Response(child.stdout).text(),
-    code: await child.exited,
-  });
-  return { ended: ended() };
+  const ended = async (): Promise<{ code: number; lines: string[] }> => {
+    let out = "";
+    let told = 0;
+    for await (const part of child.stdout) {
+      out += new TextDecoder().decode(part);
+      for (const whole = out.split("\n").slice(0, -1); told < whole.length; told++) {
+        onLine(whole[told] ?? "", told + 1);
+      }
+    }
+    return { code: await child.exited, lines: lines(out) };
+  };
+  return { pid: child.pid, ended: ended() };
 }
+
+/** Waits for a condition, up to ten seconds. */
+async function until(condition: () => boolean): Promise<void> {
+  for (const end = Date.now() + 10_000; !condition(); await Bun.sleep(10)) {
+    if (Date.now() > end) throw new Error("it did not come to that");
+  }
+}
+
+/** What the descriptors of a process lead to; those that close meanwhile are left out. */
+function descriptorsOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+const typeOf = (line: string): string => JSON.parse(line).type;
 
 describe("events --stats", () => {
   test("counts once, in runc's shape", () =>
@@ -69,58 +104,49 @@ describe("events --stats", () => {
 
 describe("events", () => {
   test("counts every so often, until the container ends", () =>
-    running(["sleep", "1.5"], async (id) => {
-      const { code, out } = await listen(id, "--interval", "200ms").ended;
-      expect(code).toBe(0);
-      const types = lines(out).map((line) => JSON.parse(line).type);
-      expect(types.length).toBeGreaterThan(1);
-      expect(new Set(types)).toEqual(new Set(["stats"]));
+    running(["sleep", "100"], async (id) => {
+      const heard = await listen(id, ["--interval", "50ms"], (_, count) => {
+        if (count === 3) bundle.ctr("kill", id, "KILL");
+      }).ended;
+      expect(heard.code).toBe(0);
+      expect(new Set(heard.lines.map(typeOf))).toEqual(new Set(["stats"]));
     }));
 
   test("ends at once with a container, however long the interval is", () =>
     running(["sleep", "100"], async (id) => {
-      const { ended } = listen(id, "--interval", "1h");
-      await Bun.sleep(300);
+      const { pid, ended } = listen(id, ["--interval", "1h"]);
+      await until(() => descriptorsOf(pid).includes("anon_inode:[pidfd]"));
       bundle.ctr("kill", id, "KILL");
-      expect(await ended).toEqual({ code: 0, out: "" });
+      expect(await ended).toEqual({ code: 0, lines: [] });
     }));
 
   test("tells that the container ran out of memory", () =>
     running(
-      ["sh", "-c", "sleep 1; dd if=/dev/zero of=/dev/null bs=200M count=1; sleep 0.5"],
+      ["sh", "-c", `${WAIT}; dd if=/dev/zero of=/dev/null bs=200M count=1; sleep 0.5`],
       async (id) => {
-        const { code, out } = await listen(id, "--interval", "1h").ended;
+        const { code, lines } = await listen(id, ["--interval", "100ms"], (_, count) => {
+          // It counts, so it listens.
+          if (count === 1) bundle.ctr("kill", id, "USR1");
+        }).ended;
         expect(code).toBe(0);
         // The kernel may meet the limit several times before the process that it kills lets go of its memory.
-        expect(lines(out)).toContain(`{"type":"oom","id":"${id}"}`);
-        const others = lines(out).map((line) => JSON.parse(line).type);
-        expect(others.filter((type) => !/^(oom|memory\..*)$/.test(type))).toEqual([]);
+        expect(lines).toContain(`{"type":"oom","id":"${id}"}`);
+        expect(lines.map(typeOf).filter((type) => !/^(stats|oom|memory\..*)$/.test(type))).toEqual([]);
       },
       ({ linux }) => {
         linux.resources.memory = { limit: 32 << 20, swap: 32 << 20 };
       },
     ));
 
-  test("tells of forks that the pids limit refused", () =>
+  test("tells of forks that the pids limit refused, as soon as the kernel counts them", () =>
     running(
-      [
-        "sh",
-        "-c",
-        "trap go=1 USR1; until [ $go ]; do sleep 0.1; done; sleep 9 & sleep 9 & sleep 9 & sleep 9",
-      ],
+      ["sh", "-c", `${WAIT}; sleep 100 & sleep 100 & sleep 100 & sleep 100`],
       async (id) => {
-        const child = Bun.spawn([CTR_BUN, "--root", bundle.state, "events", "--interval", "100ms", id], {
-          stdin: "ignore",
-          stdout: "pipe",
-          timeout: 30_000,
-        });
-        let out = "";
-        for await (const part of child.stdout) {
-          // It counts, so it listens.
-          if (out === "") bundle.ctr("kill", id, "USR1");
-          out += new TextDecoder().decode(part);
-        }
-        const events = lines(out).map((line) => JSON.parse(line));
+        const { lines } = await listen(id, ["--interval", "100ms"], (line, count) => {
+          if (count === 1) bundle.ctr("kill", id, "USR1");
+          if (typeOf(line) !== "stats") bundle.ctr("kill", id, "KILL");
+        }).ended;
+        const events = lines.map((line) => JSON.parse(line));
         expect(events.filter(({ type }) => type !== "stats")).toEqual([
           { type: "pids.events", id, data: { max: 1 } },
         ]);

@@ -49,7 +49,7 @@ export function parseLimits(flags: LimitFlags, host: LimitHost): HostLimits {
   const swap = flags["memory-swap"];
   const swappiness = within(flags, "memory-swappiness", -1, 100, "-1: as the host has it");
   const limits: HostLimits = {
-    memory: memoryOf(flags.memory),
+    memory: unlessZero(flags.memory, (text) => parseSize(text, "--memory")),
     memorySwap: swap === "-1" ? -1 : unlessZero(swap, (text) => parseSize(text, "--memory-swap")),
     memoryReservation: unlessZero(flags["memory-reservation"], (text) =>
       parseSize(text, "--memory-reservation"),
@@ -83,13 +83,6 @@ export function parseOomScoreAdj(text: string | undefined): number | undefined {
 }
 
 const MOST_COUNT = Number.MAX_SAFE_INTEGER;
-
-function memoryOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const bytes = parseSize(text, "--memory");
-  if (bytes === 0) throw badLimit("--memory", "0 is not a limit", "leave the flag out for no limit");
-  return bytes;
-}
 
 /** 0 is Docker's word for not set. */
 function unlessZero(text: string | undefined, read: (text: string) => number): number | undefined {

@@ -132,6 +132,8 @@ describe("a flag becomes a limit", () => {
     { "cpu-shares": "0" },
     { "cpu-quota": "0" },
     { "cpu-period": "0" },
+    { memory: "0" },
+    { memory: "0m" },
     { "cpu-rt-period": "0" },
     { "cpu-rt-runtime": "0" },
     { "cpuset-cpus": "" },
@@ -146,7 +148,6 @@ describe("a flag becomes a limit", () => {
 
 describe("a value that is none is refused", () => {
   test.each<readonly [LimitFlags, flag: string, message: string]>([
-    [{ memory: "0" }, "--memory", "0 is not a limit"],
     [{ memory: "-1" }, "--memory", '"-1" is not a size'],
     [{ memory: "x" }, "--memory", '"x" is not a size'],
     [{ "memory-swap": "-2" }, "--memory-swap", '"-2" is not a size'],
