@@ -8,7 +8,7 @@
  *     import myDriver from "./my-driver.ts";
  *     cgroupSuite({ name: "mine", driver: myDriver, host: probeHost() });
  *
- * and `bun test` that file, as root. The sections are in cgroup/, one subject each.
+ * and `bun test --timeout=60000` that file, as root. The sections are in cgroup/, one subject each.
  */
 import { afterAll, afterEach, describe } from "bun:test";
 import { type CgroupSubject, makeBench } from "./cgroup/bench.ts";

@@ -7,7 +7,7 @@ import { type Bench, type Container, errorOf } from "./bench.ts";
 const KIB = 1024;
 const SIZE = 64 << 20;
 /** Seconds that are looked at, and that the kernel may be late by. */
-const [LOOK, LATE] = [0.4, 1];
+const [LOOK, LATE] = [0.25, 1];
 
 const V1_FILES = {
   throttleReadBpsDevice: "blkio.throttle.read_bps_device",

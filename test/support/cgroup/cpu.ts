@@ -7,7 +7,7 @@ import { becomeRealtime, REFUSED } from "./programs.ts";
 
 const SPIN = "while :; do :; done";
 /** Seconds of CPU time that two cgroups use before they are compared. */
-const ENOUGH = 0.5;
+const ENOUGH = 0.3;
 
 /** A line of /proc/PID/status. */
 function statusOf({ init }: Container, key: string): string {
