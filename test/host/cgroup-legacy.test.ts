@@ -18,9 +18,10 @@ const SCRIPT = `
   code=$?
   [ -e "$1/net_cls.classid" ] && rmdir "$1/ctr-bun"
   for try in 1 2 3 4 5 6 7 8 9; do
-    umount "$1" 2>/dev/null
-    grep -q net_cls /proc/self/cgroup || break
     sleep 0.1
+    umount "$1" 2>/dev/null
+    sleep 0.1
+    grep -q net_cls /proc/self/cgroup || break
     network "$1"
   done
   exit $code`;
@@ -36,4 +37,5 @@ test.skipIf(process.getuid?.() !== 0 || mode !== "hybrid")(
     expect(exitCode === 0 ? "" : output).toBe("");
     expect(counts(output)?.passed).toBeGreaterThan(50);
   },
+  180_000,
 );
