@@ -28,6 +28,8 @@ export interface Known {
 interface State {
   readonly registers: readonly (Value | undefined)[];
   readonly known: Known;
+  /** Something was found out since ways met last: then `known` is what leads here, else only what all ways have. */
+  readonly tested: boolean;
 }
 
 const [LDX, ALU, JMP, JMP32, ALU64] = [1, 4, 5, 6, 7] as const;
@@ -45,6 +47,7 @@ export function explainProgram(words: readonly BpfWord[]): Map<number, string> {
 /** An end of the program: what is known of the questions that come to it, and the answer. */
 export interface Answer {
   readonly known: Known;
+  readonly tested: boolean;
   readonly allow: boolean;
 }
 
@@ -65,7 +68,7 @@ function followProgram(
   end: (index: number, answer: Answer) => void = () => undefined,
 ): void {
   const states: (State | undefined)[] = [
-    { registers: [undefined, { is: "context" }, ...new Array(9).fill(undefined)], known: {} },
+    { registers: [undefined, { is: "context" }, ...new Array(9).fill(undefined)], known: {}, tested: false },
   ];
   const come = (index: number, state: State): void => {
     const there = states[index];
@@ -88,20 +91,28 @@ function followProgram(
       const result = state.registers[0];
       if (result?.is !== "number") continue;
       const allow = result.value !== 0;
-      note(index, answerText({ known: state.known, allow }));
-      end(index, { known: state.known, allow });
+      const answer = { known: state.known, tested: state.tested, allow };
+      note(index, answerText(answer));
+      end(index, answer);
       continue;
     }
     const target = bpfTarget(word, index) ?? index + 1;
     if (operation === JA) {
+      if (state.tested) note(index, questionText(state.known));
       come(target, state);
       continue;
     }
     const test = readTest(word, state.registers);
     if (test !== undefined) note(index, test.about);
-    come(index + 1, { ...state, known: { ...state.known, ...test?.otherwise } });
-    come(target, { ...state, known: { ...state.known, ...test?.jumps } });
+    come(index + 1, learn(state, test?.otherwise ?? {}));
+    come(target, learn(state, test?.jumps ?? {}));
   }
+}
+
+function learn(state: State, more: Known): State {
+  return Object.keys(more).length === 0
+    ? { ...state, tested: false }
+    : { ...state, known: { ...state.known, ...more }, tested: true };
 }
 
 /** What both know. */
@@ -113,12 +124,14 @@ function meet(a: State, b: State): State {
   const registers = a.registers.map((value, index) =>
     JSON.stringify(value) === JSON.stringify(b.registers[index]) ? value : undefined,
   );
-  return { registers, known };
+  const same = [a, b].every((each) => Object.keys(each.known).length === Object.keys(known).length);
+  return { registers, known, tested: same && a.tested && b.tested };
 }
 
 /** What is behind an instruction that does not jump. */
-function step(word: BpfWord, { registers, known }: State): [State, string | undefined] {
+function step(word: BpfWord, state: State): [State, string | undefined] {
   const { code, destination, source, offset, immediate } = word;
+  const { registers } = state;
   const kind = code & 7;
   let value: Value | undefined;
   let text: string | undefined;
@@ -130,13 +143,13 @@ function step(word: BpfWord, { registers, known }: State): [State, string | unde
     value = computed(code >> 4, registers[destination], operand);
   } else if (kind === JMP) {
     // A call leaves nothing in the registers that it takes.
-    return [{ registers: registers.map((old, at) => (at < 6 ? undefined : old)), known }, undefined];
+    return [{ ...state, registers: registers.map((old, at) => (at < 6 ? undefined : old)) }, undefined];
   } else if (kind !== LDX && !isWideBpf(word)) {
-    return [{ registers, known }, undefined];
+    return [state, undefined];
   }
   const next = [...registers];
   next[destination] = value;
-  return [{ registers: next, known }, text];
+  return [{ ...state, registers: next }, text];
 }
 
 /** A field of struct bpf_cgroup_dev_ctx. */
@@ -229,20 +242,19 @@ function typeLetter(type: number): string {
   return type === BPF_DEVCG_DEV_CHAR ? "c" : `${type}`;
 }
 
-/** `c 1:3 rwm allow`, `b 8:* not only r deny`, `everything else deny`. */
-export function answerText({ known, allow }: Answer): string {
-  const word = allow ? "allow" : "deny";
-  const { type, major, minor, within, beyond } = known;
+/** `c 1:3 rwm allow`, `b 8:* not only r deny`; `what comes here deny` where ways have met that nothing tells apart. */
+export function answerText({ known, tested, allow }: Answer): string {
+  return `${tested ? questionText(known) : "what comes here"} ${allow ? "allow" : "deny"}`;
+}
+
+function questionText({ type, major, minor, within, beyond }: Known): string {
   const access =
     within !== undefined
       ? accessText(within)
       : beyond !== undefined
         ? `not only ${accessText(beyond)}`
         : "rwm";
-  if (type === undefined && major === undefined && minor === undefined) {
-    return access === "rwm" ? `everything else ${word}` : `everything else ${access} ${word}`;
-  }
   const letter = type === BPF_DEVCG_DEV_BLOCK ? "b" : "c";
   const name = deviceName({ type: letter, major, minor });
-  return `${type === undefined ? name.replace(letter, "a") : name} ${access} ${word}`;
+  return `${type === undefined ? name.replace(letter, "a") : name} ${access}`;
 }

@@ -19,6 +19,7 @@ const OPCODES = {
   and32: 0x54,
   rsh32: 0x74,
   jne: 0x55,
+  ja: 0x05,
   exit: 0x95,
 } as const;
 /** The operand is register `source`, not the immediate. */

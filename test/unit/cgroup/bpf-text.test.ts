@@ -115,7 +115,7 @@ describe("a device program", () => {
       "c *:* not only m deny",
       "b *:* m allow",
       "b *:* not only m deny",
-      "everything else deny",
+      "what comes here deny",
     ]);
     const targets = text.flatMap((line) => /goto (L\d+)/.exec(line)?.[1] ?? []);
     for (const label of targets) {
@@ -164,7 +164,34 @@ describe("a program of others", () => {
       "4: if r2 != 2 goto L10 ; type c",
       "7: if r1 != r3 goto L10 ; only rw",
       "9: exit ; c *:* rw allow",
-      "11: exit ; everything else deny",
+      "11: exit ; what comes here deny",
+    ]);
+  });
+
+  test("whose rules share an answer is not said to allow more than it does", () => {
+    // As systemd has it: each rule jumps to the one end.
+    const rule = (minor: number, at: number): BpfInstruction[] => [
+      { op: "jne", register: 3, immediate: minor, target: at + 2 },
+      { op: "ja", target: 8 },
+    ];
+    const text = of([
+      { op: "ldxw", register: 3, source: 1, offset: 8 },
+      ...rule(3, 1),
+      ...rule(5, 3),
+      { op: "mov32", register: 0, immediate: 0 },
+      { op: "exit" },
+      { op: "exit" },
+      { op: "mov32", register: 0, immediate: 1 },
+      { op: "exit" },
+    ]);
+    expect(text.filter((line) => line.includes(" ; ")).map((line) => line.replace(/^.* ; /, ""))).toEqual([
+      "minor",
+      "minor 3",
+      "a *:3 rwm",
+      "minor 5",
+      "a *:5 rwm",
+      "what comes here deny",
+      "what comes here allow",
     ]);
   });
 
