@@ -74,7 +74,7 @@ const PROPERTIES =
 const script = `
   outcome init cat /proc/1/comm
   outcome failed systemctl --failed --plain --no-legend
-  outcome state systemctl is-system-running
+  outcome state systemctl is-system-running --wait
   outcome cgroups sh -c 'grep cgroup /proc/self/mounts'
   outcome user systemctl start user@1000
   outcome user-scope as_user systemd-run --user --scope --quiet --unit=trial sh -c 'id -u; cat /proc/self/cgroup'
