@@ -18,7 +18,10 @@ import { asScript, run } from "../lib/run.ts";
 const home = join(resolve(import.meta.dir, "../.."), "build/vm");
 const folder = join(home, "kernel");
 
-/** Modules that a machine can be booted with, besides those that they need themselves. */
+/**
+ * Modules that a machine can be booted with, besides those that they need themselves. This kernel has no RDMA device
+ * that is software alone (rdma_rxe, siw), and no realtime groups: those limits cannot be tried here.
+ */
 const offered = [
   ...["overlay", "loop", "erofs", "squashfs", "fuse", "veth", "bridge", "tun", "dummy"],
   // Block devices and a scheduler whose weights the io controller sets; what reads net_cls and net_prio.
