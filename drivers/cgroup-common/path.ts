@@ -11,6 +11,9 @@ import { fail } from "../../src/error.ts";
 /** The cgroup that holds those of all containers without a path of their own. It is kept when they are gone. */
 export const HOME = "ctr-bun";
 
+/** PATH_MAX of include/uapi/linux/limits.h, without what is before it and behind it. */
+const LONGEST = 4096 - 256;
+
 /** The cleaned path of a container, before it is looked at in a hierarchy. */
 export interface CgroupPath {
   readonly absolute: boolean;
@@ -33,6 +36,10 @@ export function readCgroupPath(request: CgroupRequest, uid: number): CgroupPath 
   }
   if (given.includes("\0") || given.includes("\n")) {
     throw badPath(given, "must not contain a NUL byte or a newline");
+  }
+  if (given.length > LONGEST) {
+    const message = `has ${given.length} characters, more than the path of a file can have`;
+    throw fail({ code: "INVALID_CONFIG", field: "linux.cgroupsPath", message });
   }
   const parts = cleanParts(given);
   if (parts.length === 0) throw badPath(given, "names the root of the hierarchy");

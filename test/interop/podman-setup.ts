@@ -74,6 +74,8 @@ export function startPodman(): Podman {
       const [name = "peer-a"] = runtimeNames;
       runCommand(podman.line(name, ["pod", "rm", "--all", "--force", "--time", "0"]), options);
       runCommand(podman.line(name, ["rm", "--all", "--force", "--time", "0"]), options);
+      // What conmon leaves to be done when a container ends makes cgroups too.
+      for (let tries = 0; tries < 500 && isUsed(folder); tries++) Bun.sleepSync(20);
       for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n").reverse()) {
         const point = line.split(" ")[4];
         if (point?.startsWith(folder)) runCommand(["umount", point]);
@@ -97,6 +99,17 @@ export function startPodman(): Podman {
     if (code !== 0) throw new Error(`${line.join(" ")}: ${err}`);
   }
   return podman;
+}
+
+/** Whether a process has that folder among its arguments. */
+function isUsed(folder: string): boolean {
+  return readdirSync("/proc").some((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(folder);
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** The cgroups in which podman makes those of containers. */

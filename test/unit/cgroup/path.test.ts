@@ -52,6 +52,7 @@ describe("the container's cgroup", () => {
       "/sys/fs/cgroup/memory/user.slice/user-0.slice/session-1.scope/x",
     );
     for (const bad of ["/", "..", "a/..", "/a\0b", "/a\nb"]) expect(() => paths(unified, bad)).toThrow();
+    expect(() => paths(unified, `/${"a/".repeat(2100)}`)).toThrow("has 4201 characters, more than");
     for (const bad of ["..", "a/b", "."]) expect(() => paths(unified, undefined, bad)).toThrow();
   });
 
