@@ -6,6 +6,9 @@ import { asCtrError, fail } from "../../src/error.ts";
 import { readTextIfAny, tryWriteFile } from "../../src/kernel/file.ts";
 import { type Journal, type Setting, settingError, trySetting } from "./setting.ts";
 
+/** Root may open a file that only takes orders, and is refused the read; others may not open it. */
+const UNREADABLE: ReadonlySet<string> = new Set(["EINVAL", "EOPNOTSUPP", "EACCES"]);
+
 interface Before {
   readonly path: string;
   /** One write(2) each. */
@@ -49,10 +52,20 @@ function writeBack({ path, lines }: Before): boolean {
 function lookBefore(directory: string, { file, data, instead }: Setting): Before | undefined {
   for (const one of instead === undefined ? [{ file, data }] : [{ file, data }, instead]) {
     const path = `${directory}/${one.file}`;
-    const text = readTextIfAny(path);
+    const text = textNow(path);
     if (text !== undefined) return { path, lines: linesBack(one.file, one.data, text) };
   }
   return undefined;
+}
+
+/** Undefined where there is nothing to put back: no such file, or one that only takes orders (cgroup.kill). */
+function textNow(path: string): string | undefined {
+  try {
+    return readTextIfAny(path);
+  } catch (thrown) {
+    if (UNREADABLE.has(asCtrError(thrown).errno ?? "")) return undefined;
+    throw thrown;
+  }
 }
 
 /** What to write so that a file that is given `data` holds `text` again, as far as `data` changes it. */

@@ -1,8 +1,6 @@
 /**
  * The v1 pids controller: `linux.resources.pids`. Source: Documentation/admin-guide/cgroup-v1/pids.rst.
  */
-import type { CgroupStats } from "../../src/driver.ts";
-import { omitEmpty, readCounter, UNLIMITED } from "../cgroup-common/read.ts";
 import type { Controller } from "../cgroup-common/setting.ts";
 
 export const pids: Controller = {
@@ -15,12 +13,3 @@ export const pids: Controller = {
     return [{ field: "pids.limit", file: "pids.max", data: limit < 0 ? "max" : String(limit), late: true }];
   },
 };
-
-/** `pids` of the counters. No limit is 0, as in runc. */
-export function pidsStats(directory: string): CgroupStats {
-  const limit = readCounter(directory, "pids.max") ?? 0;
-  return omitEmpty({
-    current: readCounter(directory, "pids.current"),
-    limit: limit === UNLIMITED ? 0 : limit,
-  });
-}

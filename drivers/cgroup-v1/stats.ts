@@ -3,6 +3,7 @@
  * `events --stats` (types/events.go of opencontainers/runc).
  */
 import type { CgroupStats } from "../../src/driver.ts";
+import { NO_CPUSET, pidsStats } from "../cgroup-common/counters.ts";
 import { hugePageSizes } from "../cgroup-common/hugepages.ts";
 import { omitEmpty, readPressure } from "../cgroup-common/read.ts";
 import { blkioStats } from "./blkio.ts";
@@ -10,21 +11,9 @@ import { cpuStats } from "./cpu.ts";
 import { cpusetStats } from "./cpuset.ts";
 import { hugetlbStats } from "./hugetlb.ts";
 import { memoryStats } from "./memory.ts";
-import { pidsStats } from "./pids.ts";
 
 const NO_ENTRY = { limit: 0, failcnt: 0 };
 const NO_MEMORY = { usage: NO_ENTRY, swap: NO_ENTRY, kernel: NO_ENTRY, kernelTCP: NO_ENTRY, event_count: {} };
-const NO_CPUSET = {
-  cpu_exclusive: 0,
-  mem_hardwall: 0,
-  mem_exclusive: 0,
-  memory_migrate: 0,
-  memory_spread_page: 0,
-  memory_spread_slab: 0,
-  memory_pressure: 0,
-  sched_load_balance: 0,
-  sched_relax_domain_level: 0,
-};
 
 /** All of them; a controller that is not mounted counts nothing. Pressure is in the cgroup2 tree, where that is. */
 export function readStats(paths: Readonly<Record<string, string>>): CgroupStats {

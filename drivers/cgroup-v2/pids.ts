@@ -1,8 +1,6 @@
 /**
  * The v2 pids controller: `linux.resources.pids`. Source: Documentation/admin-guide/cgroup-v2.rst, "PID".
  */
-import type { CgroupStats } from "../../src/driver.ts";
-import { omitEmpty, readCounter, UNLIMITED } from "../cgroup-common/read.ts";
 import type { Controller } from "../cgroup-common/setting.ts";
 
 export const pids: Controller = {
@@ -16,12 +14,3 @@ export const pids: Controller = {
     return [limit === 0 ? { ...setting, late: true } : setting];
   },
 };
-
-/** `pids` of the counters. No limit is 0, as in runc. */
-export function pidsStats(directory: string): CgroupStats {
-  const limit = readCounter(directory, "pids.max") ?? 0;
-  return omitEmpty({
-    current: readCounter(directory, "pids.current"),
-    limit: limit === UNLIMITED ? 0 : limit,
-  });
-}

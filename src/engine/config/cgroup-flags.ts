@@ -116,6 +116,10 @@ function confOf(texts: readonly string[], mode: HostCgroup["mode"]): Record<stri
       const message = `${JSON.stringify(text)} is not the name of a file with a value`;
       throw bad("--cgroup-conf", message, "write FILE=VALUE: memory.high=100000000");
     }
+    if (file === "cgroup.procs" || file === "cgroup.threads") {
+      const message = `${file} is no limit: it would move a process of the host into the cgroup`;
+      throw bad("--cgroup-conf", message, "leave it out");
+    }
     conf[file] = value;
   }
   if (texts.length > 0 && mode !== "unified" && mode !== "hybrid") {

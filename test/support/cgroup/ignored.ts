@@ -6,6 +6,8 @@ import { existsSync, mkdirSync, rmdirSync } from "node:fs";
 import type { LinuxResources } from "../../../src/spec/runtime/resources.ts";
 import { type Bench, errorOf, where } from "./bench.ts";
 
+const SIGKILL = 9;
+
 /** Properties that v2 has nothing like; on v1 some of them can be had. */
 const NOT_ON_V2: readonly (readonly [field: string, resources: LinuxResources])[] = [
   ["memory.kernel", { memory: { kernel: 1 << 26 } }],
@@ -23,7 +25,7 @@ const NOT_ANYWHERE: typeof NOT_ON_V2 = [
 ];
 
 export function ignoredSection(bench: Bench): void {
-  const { create, plan, has, subject, usualTasks } = bench;
+  const { create, endOf, plan, has, subject, usualTasks } = bench;
 
   for (const [field, resources] of has.version === 2 ? NOT_ON_V2 : NOT_ANYWHERE) {
     test(`${field} is ignored, with a warning that names it, on create and update`, () => {
@@ -79,6 +81,12 @@ export function ignoredSection(bench: Bench): void {
         container.update({ unified: { "cgroup.max.descendants": "max" } });
         mkdirSync(`${directory}/two`);
         rmdirSync(`${directory}/two`);
+      });
+
+      test("a file that can only be written, of which there is nothing to put back", () => {
+        const container = create();
+        container.update({ unified: { "cgroup.kill": "1" }, pids: { limit: 7 } });
+        expect(endOf(container.init)).toBe(128 + SIGKILL);
       });
 
       where(has.version === 2)(

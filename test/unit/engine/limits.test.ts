@@ -498,6 +498,11 @@ describe("where the cgroup is", () => {
       "--cgroup-conf",
       '"../memory.high=1" is not the name of a file with a value',
     ],
+    [
+      { "cgroup-conf": ["cgroup.procs=1"] },
+      "--cgroup-conf",
+      "cgroup.procs is no limit: it would move a process of the host into the cgroup",
+    ],
   ])("%j is refused", (flags, field, message) => {
     expect(refusal(() => choose(flags))).toMatchObject({ field, message, hint: expect.any(String) });
   });
