@@ -52,6 +52,7 @@ export function annotatedProperties(annotations: Annotations = {}): UnitProperty
   return properties;
 }
 
+/** Seconds as microseconds. As in runc, only a number is one: infinity is `...USec` with the largest of them. */
 function microseconds(key: string, { signature, value }: Variant): Variant {
   if (typeof value !== "number" && typeof value !== "bigint") {
     throw bad(
@@ -60,9 +61,18 @@ function microseconds(key: string, { signature, value }: Variant): Variant {
       "write a number: 5, 1.5, uint64 90",
     );
   }
-  const whole = typeof value === "bigint" ? value * 1_000_000n : BigInt(Math.trunc(value * 1e6) || 0);
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    const name = key.slice(PROPERTY.length, -"Sec".length);
+    const hint = `for no end write ${PROPERTY}${name}USec: uint64 ${(1n << 64n) - 1n}`;
+    throw bad(key, `${value} is no number of seconds`, hint);
+  }
+  const whole = typeof value === "bigint" ? value * 1_000_000n : BigInt(Math.trunc(value * 1e6));
   if (whole < 0n || whole >= 1n << 64n)
-    throw bad(key, `${value} is no number of seconds`, "it must not be negative");
+    throw bad(
+      key,
+      `${value} is no number of seconds`,
+      "it must be neither negative nor above 18446744073709",
+    );
   return { signature: "t", value: whole };
 }
 

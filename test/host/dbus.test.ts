@@ -1,11 +1,12 @@
 // The client of D-Bus against a real bus, and against others at the end of a socket that hang, close or lie.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { asCtrError, type CtrError } from "../../src/error.ts";
 import { connectDbus, type DbusConnection, THE_BUS } from "../../src/kernel/dbus.ts";
+import { probeHost } from "../../src/runtime/host.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "ctr-bun-dbus-"));
 const children: Bun.Subprocess[] = [];
@@ -132,6 +133,23 @@ describe("another that", () => {
       expect(error.path).toBe(join(directory, mode));
     });
   }
+
+  test("falls over a call keeps nobody from removing the cgroup of a unit", async () => {
+    const path = join(directory, "falls");
+    await start([process.execPath, peer, path, "falls"]);
+    const { unified, controllers } = probeHost().cgroup;
+    const cgroup = `${unified ?? controllers.pids}/ctr-bun-falls-${process.pid}.scope`;
+    mkdirSync(cgroup);
+    const remove = `
+      import { removeUnit } from "${resolve(import.meta.dir, "../../drivers/cgroup-systemd/remove.ts")}";
+      removeUnit({ unified: ${JSON.stringify(cgroup)} });`;
+    const env = { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${path}` };
+    const { exitCode, stderr } = Bun.spawnSync([process.execPath, "-e", remove], { env, timeout: PATIENCE });
+    expect([exitCode, existsSync(cgroup)]).toEqual([0, false]);
+    expect(stderr.toString()).toMatch(
+      /^ctr-bun: warning: the cgroup of ctr-bun-falls-\d+\.scope was removed without systemd: D-Bus: /,
+    );
+  });
 
   test("is not there is an error of the kernel's", () => {
     const error = errorOf(() => connectDbus(join(directory, "nobody"), false, SHORT));

@@ -26,6 +26,14 @@ const ANSWERS: Readonly<Record<string, (socket: Socket) => void>> = {
     socket.write(Buffer.from([108, 2, 0, 1, 0, 0, 0x10, 0, 1, 0, 0, 0, 0, 0, 0, 0]));
     setInterval(() => socket.write(Buffer.alloc(1)), 5);
   },
+  // A bus that knows us, and falls over what comes next: the connection is reset, since nobody has read that.
+  falls: (socket) => {
+    socket.write(
+      encodeMessage({ type: "return", serial: 1, replySerial: 1, signature: "s", body: [":1.1"] }),
+    );
+    socket.pause();
+    setTimeout(() => socket.destroy(), 100);
+  },
   noise: (socket) => {
     setInterval(() => socket.write(Buffer.concat(Array.from({ length: 100 }, () => signal))), 5);
   },

@@ -4,8 +4,9 @@ import fc from "fast-check";
 import { annotatedProperties, subgroups } from "../../../drivers/cgroup-systemd/annotations.ts";
 import { cgroupSystemdDriver } from "../../../drivers/cgroup-systemd/driver.ts";
 import { parseVariant } from "../../../drivers/cgroup-systemd/gvariant.ts";
+import { isWithoutSystemd } from "../../../drivers/cgroup-systemd/remove.ts";
 import { expandSlice, unitOf, unitPlace } from "../../../drivers/cgroup-systemd/unit.ts";
-import { asCtrError } from "../../../src/error.ts";
+import { asCtrError, fail } from "../../../src/error.ts";
 import { hybrid } from "./fixtures.ts";
 
 const placed = (cgroupsPath: string | undefined, user = false, id = "c1") => {
@@ -110,6 +111,14 @@ describe("a container's unit", () => {
     );
     expect(expandSlice("-.slice")).toEqual([]);
   });
+});
+
+test("a cgroup is removed without a systemd that is gone, hangs, or hangs up, and for no other error", () => {
+  const without = (code: string, errno?: string) =>
+    isWithoutSystemd(fail({ code, message: "", ...(errno === undefined ? {} : { errno }) }));
+  expect([without("SYSTEMD"), without("DBUS"), without("TIMEOUT")]).toEqual([true, true, true]);
+  expect([without("SYSCALL", "ECONNRESET"), without("SYSCALL", "EPIPE")]).toEqual([true, true]);
+  expect([without("SYSCALL", "ENOMEM"), without("CGROUP")]).toEqual([false, false]);
 });
 
 test("an ordinary user has no units on cgroup v1, in runc's words", () => {
@@ -237,7 +246,11 @@ describe("annotations", () => {
       'INVALID_CONFIG annotations["org.systemd.property.CollectMode"]: "inactive" is no value: unknown word "inactive" at character 1',
     );
     expect(error("TimeoutStopSec", "'soon'")).toContain("of type s is no number of seconds");
-    expect(error("TimeoutStopSec", "-5")).toContain("is no number of seconds");
+    for (const text of ["-5", "inf", "-inf", "nan", "1e300"]) {
+      expect(error("TimeoutStopSec", text)).toMatch(
+        /^INVALID_CONFIG annotations\["org\.systemd\.property\.TimeoutStopSec"\]: \S+ is no number of seconds$/,
+      );
+    }
   });
 
   test("name a cgroup below the unit's, and never one elsewhere", () => {
