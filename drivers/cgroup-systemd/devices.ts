@@ -35,7 +35,13 @@ export function deviceEntries(policy: DevicePolicy): { entries: [string, string]
     for (const other of allowed) if (covers(other, cell)) given |= other.access;
     return given === cell.access;
   });
-  return { entries: allowed.map((cell) => [entryFor(cell), accessText(cell.access)]), exact };
+  // Of two entries with one name systemd takes the last.
+  const entries = new Map<string, number>();
+  for (const cell of allowed) {
+    const name = entryFor(cell);
+    entries.set(name, (entries.get(name) ?? 0) | cell.access);
+  }
+  return { entries: [...entries].map(([name, access]) => [name, accessText(access)]), exact };
 }
 
 function covers(wide: Device, narrow: Device): boolean {

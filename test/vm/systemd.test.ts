@@ -3,7 +3,7 @@
 // One machine runs all of it; each test reads its part of the outcome.
 
 import { beforeAll, describe, expect, test } from "bun:test";
-import type { VmFiles } from "../../scripts/vm/initramfs.ts";
+import { program, type VmFiles } from "../../scripts/vm/initramfs.ts";
 import { runInVm, type VmRun } from "../../scripts/vm/run.ts";
 import { type Config, specConfig } from "../support/config.ts";
 import { imagePath } from "../support/images.ts";
@@ -15,6 +15,16 @@ function bundle(name: string, line: string, change: (config: Config) => void = (
   const config = specConfig("/busybox", ["sh", "-c", line]);
   change(config);
   return { [`/b/${name}/config.json`]: { text: JSON.stringify(config) } };
+}
+
+/** A container with limits, in a unit of that name: the same for two runtimes. */
+function limited(name: string): VmFiles {
+  return bundle(name, "sleep 1000", ({ linux }) => {
+    linux.cgroupsPath = `system-box.slice:box:${name}`;
+    linux.resources.memory = { limit: 64 * mebibyte, swap: 128 * mebibyte, reservation: 32 * mebibyte };
+    linux.resources.cpu = { shares: 512, quota: 12_345, period: 50_000, cpus: "0" };
+    linux.resources.pids = { limit: 20 };
+  });
 }
 
 const files: VmFiles = {
@@ -58,6 +68,12 @@ const files: VmFiles = {
       ];
     },
   ),
+  ...bundle("owned", "sleep 1000", ({ linux }) => {
+    linux.resources.memory = { limit: 32 * mebibyte };
+  }),
+  ...program("/usr/sbin/runc", "/usr/local/bin/runc"),
+  ...limited("runc"),
+  ...limited("ours"),
   ...bundle("killer", "true", (config) => {
     config.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", "kill -KILL $PPID"] }] };
   }),
@@ -141,6 +157,49 @@ const script = `
   outcome systemd-crun ctr-bun oci --cgroup-manager systemd run -b /b/own four
   outcome private env DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere $CTR run -b /b/own five
 
+  # An ordinary user's own systemd, asked by a ctr-bun that may all but look into the files of others.
+  as_owner() {
+    setpriv --reuid=1000 --regid=1000 --clear-groups --inh-caps=+all,-dac_override,-dac_read_search \\
+      --ambient-caps=+all,-dac_override,-dac_read_search env --chdir=/home/user HOME=/home/user \\
+      XDG_RUNTIME_DIR=/run/user/1000 "$@"
+  }
+  OWN="as_owner ctr-bun oci --root /run/user/1000/ctr-bun"
+  quietly $OWN --systemd-cgroup run -d -b /b/owned owned
+  outcome owned cat /run/said
+  outcome owned-unit as_owner systemctl --user show ctr-bun-owned.scope -p ControlGroup -p MemoryMax
+  outcome owned-exec $OWN exec owned sh -c 'cat /proc/self/cgroup; cat /proc/1/cgroup'
+  outcome owned-file cat /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/user.slice/ctr-bun-owned.scope/memory.max
+  outcome owned-update $OWN update --memory 48m owned
+  outcome owned-updated as_owner systemctl --user show ctr-bun-owned.scope -p MemoryMax
+  outcome owned-deleted $OWN delete --force owned
+  outcome owned-gone units
+  outcome unowned as_owner env DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere XDG_RUNTIME_DIR=/nowhere \\
+    ctr-bun oci --root /tmp/ctr-bun --systemd-cgroup run -b /b/owned owned
+
+  # The same container under runc.
+  quietly runc --systemd-cgroup run -d -b /b/runc runc
+  outcome runc cat /run/said
+  quietly $CTR run -d -b /b/ours ours
+  stable() { systemctl show $1 | grep -v 'Timestamp\\|^Id=\\|^Names\\|^InvocationID\\|^ControlGroup\\|NSec=[0-9]\\|Current=\\|^IO.*\\(Bytes\\|Operations\\)\\|^MemoryAvailable\\|Paths\\?=\\|^NeedDaemonReload' | sort >/run/$2; }
+  stable box-runc.scope theirs
+  stable box-ours.scope ours
+  outcome runc-properties diff /run/theirs /run/ours
+  each() {
+    cd $system/system-box.slice/$1
+    for file in *; do
+      case $file in
+        *.current|*.stat*|*.pressure|*.events*|cgroup.procs|cgroup.threads|cgroup.kill|memory.numa_stat|*.peak|memory.reclaim) ;;
+        *) echo "$file $(cat $file 2>/dev/null)" ;;
+      esac
+    done
+    cd /
+  }
+  each box-runc.scope >/run/theirs
+  each box-ours.scope >/run/ours
+  outcome runc-files diff /run/theirs /run/ours
+  runc delete --force runc
+  outcome ours-deleted ctr-bun oci delete --force ours
+
   # What makes the container is killed by a hook of its own, when all but the program is there.
   outcome killer $CTR run -b /b/killer killer
   for i in 1 2 3 4 5 6 7 8 9 10; do [ -d $system/ctr-bun-killer.scope ] || break; sleep 0.2; done
@@ -151,11 +210,14 @@ const script = `
 
 let vm: VmRun;
 beforeAll(async () => {
-  vm = await runInVm({ init: "systemd", files, script, timeout: 240_000 });
-}, 300_000);
+  vm = await runInVm({ init: "systemd", files, script, cpus: 2, timeout: 280_000 });
+}, 320_000);
 
 const text = (name: string): string => vm.results.get(name)?.text ?? "no result";
-const lines = (name: string): string[] => text(name).replace("exit code 0: ", "").split("|");
+const lines = (name: string): string[] =>
+  text(name)
+    .replace(/^exit code \d+: /, "")
+    .split("|");
 
 describe("the machine", () => {
   test("is up wholly, with systemd as PID 1 and cgroup v2 alone", () => {
@@ -331,5 +393,56 @@ describe("annotations", () => {
       'exit code 1: ctr-bun: linux.cgroupsPath: unable to start unit "ctr-bun-unknown.scope": Cannot set property NoSuchThing, or unknown property.',
     );
     expect(text("unknown")).toContain("see the annotations org.systemd.property.*");
+  });
+});
+
+describe("an ordinary user's container", () => {
+  const place = "/user.slice/user-1000.slice/user@1000.service/user.slice/ctr-bun-owned.scope";
+
+  test("is a unit of that user's own systemd, with what was delegated to it", () => {
+    expect(text("owned")).toBe("exit code 0: ");
+    expect(lines("owned-unit")).toEqual([`ControlGroup=${place}`, `MemoryMax=${32 * mebibyte}`]);
+    expect(text("owned-file")).toBe(`exit code 0: ${32 * mebibyte}`);
+    expect(text("owned-update")).toBe("exit code 0: ");
+    expect(text("owned-updated")).toBe(`exit code 0: MemoryMax=${48 * mebibyte}`);
+    expect(text("owned-deleted")).toBe("exit code 0: ");
+    expect(text("owned-gone")).toBe(NOTHING);
+  });
+
+  test("takes further programs in, though the user may move no process there", () => {
+    expect(lines("owned-exec")).toEqual([`0::${place}`, `0::${place}`]);
+  });
+
+  test("without a way to that systemd is an error that says where it was looked for, and what helps", () => {
+    expect(text("unowned")).toContain(
+      "exit code 1: ctr-bun: cannot reach this user's systemd over D-Bus: /nowhere: cannot connect to D-Bus: no such file or directory",
+    );
+    expect(text("unowned")).toContain("loginctl enable-linger");
+  });
+});
+
+describe("the same container under runc", () => {
+  const differences = (name: string) => lines(name).filter((line) => /^[<>] /.test(line));
+
+  test("is a unit with the same properties, but for those that are listed in docs/cgroups.md", () => {
+    expect(text("runc")).toBe("exit code 0: ");
+    expect(differences("runc-properties")).toEqual([
+      "< CPUWeight=20",
+      "> CPUWeight=59",
+      "< CollectMode=inactive",
+      "> CollectMode=inactive-or-failed",
+      "< Description=libcontainer container runc",
+      "> Description=ctr-bun container ours",
+    ]);
+  });
+
+  test("has the same values in files, but for the weight, which newer runcs have as we do", () => {
+    expect(differences("runc-files")).toEqual([
+      "< cpu.weight 20",
+      "< cpu.weight.nice 7",
+      "> cpu.weight 59",
+      "> cpu.weight.nice 2",
+    ]);
+    expect(text("ours-deleted")).toBe("exit code 0: ");
   });
 });

@@ -149,6 +149,11 @@ describe("devices", () => {
     expect(entries).toContainEqual(["char-*", "m"]);
   });
 
+  test("have one entry each, with all that any rule gives: systemd takes the last of two", () => {
+    const { entries } = deviceEntries(devicePolicy([rule(true, "c", undefined, 11, "w")]));
+    expect(entries.filter(([name]) => name === "char-*")).toEqual([["char-*", "wm"]]);
+  });
+
   test("are all without a rule", () => {
     expect(shown(deviceProperties(devicePolicy([{ allow: true, access: "rwm" }]), true))).toEqual([
       "DevicePolicy=auto",
