@@ -7,10 +7,14 @@
  * is allowed, and the devices that every container needs are added at the end: both as in runc.
  */
 import type { LinuxDeviceCgroup } from "../../src/spec/runtime/resources.ts";
+import { badValue } from "./setting.ts";
 
 /** Access bits, as BPF_DEVCG_ACC_* of include/uapi/linux/bpf.h number them. */
 export const ACCESS = { m: 1, r: 2, w: 4 } as const;
 export const ALL_ACCESS = 7;
+
+/** Both versions compare 32 bits. */
+const MOST_NUMBER = 0xffffffff;
 
 /** A rule for one device, or for all of a major or minor number (undefined). */
 export interface DeviceRule {
@@ -88,6 +92,7 @@ function accessBits(access: string | undefined): number {
 
 /** Left out or negative: all numbers. */
 function deviceNumber(value: number | bigint | undefined): number | undefined {
+  if (value !== undefined && value > MOST_NUMBER) throw badValue("devices", `${value} is no device number`);
   return value === undefined || value < 0 ? undefined : Number(value);
 }
 

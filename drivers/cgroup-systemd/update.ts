@@ -10,7 +10,6 @@ import { changeLimits } from "../cgroup-common/journal.ts";
 import type { Journal } from "../cgroup-common/setting.ts";
 import { cgroupV1Driver } from "../cgroup-v1/driver.ts";
 import { changeDevices, changeLegacy, legacyWarnings } from "../cgroup-v1/update.ts";
-import { attachDevices } from "../cgroup-v2/devices.ts";
 import { UNIFIED } from "../cgroup-v2/plan.ts";
 import { unifiedWarnings, updateLimits } from "../cgroup-v2/update.ts";
 import { withSystemd } from "./act.ts";
@@ -34,17 +33,11 @@ export function anyDirectory(paths: Paths): string {
 
 /** Returns what is ignored, and why. */
 export function updateUnit(paths: Paths, resources: LinuxResources): string[] {
-  const directory = anyDirectory(paths);
+  const change = (): void => changeUnit(paths, resources);
   if (isUnified(paths)) {
-    changeUnit(paths, resources);
-    if (resources.devices !== undefined)
-      attachDevices({ directory, policy: devicePolicy(resources.devices) });
+    change();
     return unifiedWarnings(resources);
   }
-  const change = (): void => {
-    changeUnit(paths, resources);
-    changeDevices(paths, resources);
-  };
   if (resources.devices === undefined) change();
   else heldStill(paths, change);
   return legacyWarnings(paths, resources);
@@ -61,7 +54,7 @@ function heldStill(paths: Paths, change: () => void): void {
   }
 }
 
-/** Files and properties. */
+/** Files, properties and devices. */
 function changeUnit(paths: Paths, resources: LinuxResources): void {
   const directory = anyDirectory(paths);
   const { unit, kind } = unitOf(directory);
@@ -84,6 +77,8 @@ function changeUnit(paths: Paths, resources: LinuxResources): void {
       systemd.setProperties(unit, properties);
       try {
         write(journal, rounded(resources));
+        // With them there are always properties.
+        changeDevices(paths, resources);
       } catch (error) {
         systemd.setProperties(unit, before);
         throw error;

@@ -128,33 +128,43 @@ function lineError(errno: number, path: string, line: string): Error {
  * after is not: what is new is added first, what is gone is taken away then.
  */
 export function updateDevices(directory: string, rules: readonly LinuxDeviceCgroup[]): void {
-  const path = `${directory}/devices.list`;
+  const [allow, deny] = [`${directory}/devices.allow`, `${directory}/devices.deny`];
+  const policy = devicePolicy(rules);
+  // Before anything is written: it throws where v1 cannot hold them.
+  const lines = exceptions(policy);
+  if (policy.allowAll) {
+    writeLines(allow, ["a"]);
+    writeLines(deny, lines);
+    return;
+  }
   const current = new Map<string, number>();
-  for (const line of readText(path).split("\n")) {
+  for (const line of readText(`${directory}/devices.list`).split("\n")) {
     const [type, numbers, access] = line.split(" ");
     if (access !== undefined) current.set(`${type} ${numbers}`, accessNumber(access));
   }
-  const policy = devicePolicy(rules);
-  if (policy.allowAll) {
-    writeLines(`${directory}/devices.allow`, ["a"]);
-    writeLines(`${directory}/devices.deny`, exceptions(policy));
-    return;
-  }
   // Its list shows one line for "everything" even where some devices are denied: only a fresh start is certain.
   if (current.has("a *:*")) {
-    writeDeviceLines(directory, deviceLines(rules));
+    writeDeviceLines(directory, { deny: ["a"], allow: lines });
     return;
   }
-  const wanted = new Map(exceptions(policy).map((line) => split(line)));
-  const missing = [...wanted].filter(([name, access]) => (access & ~(current.get(name) ?? 0)) !== 0);
-  writeLines(
-    `${directory}/devices.allow`,
-    missing.map(([name, access]) => `${name} ${accessText(access)}`),
-  );
-  for (const [name, access] of current) {
-    const surplus = access & ~(wanted.get(name) ?? 0);
-    if (surplus !== 0) writeLines(`${directory}/devices.deny`, [`${name} ${accessText(surplus)}`]);
+  const wanted = new Map(lines.map((line) => split(line)));
+  const [missing, surplus] = [without(wanted, current), without(current, wanted)];
+  try {
+    writeLines(allow, missing);
+  } catch (error) {
+    // What the cgroup above does not allow. Taking away what has not been added yet changes nothing.
+    writeLines(deny, missing);
+    throw error;
   }
+  writeLines(deny, surplus);
+}
+
+/** Lines for the access that the one has and the other has not. */
+function without(one: ReadonlyMap<string, number>, other: ReadonlyMap<string, number>): string[] {
+  return [...one].flatMap(([name, access]) => {
+    const rest = access & ~(other.get(name) ?? 0);
+    return rest === 0 ? [] : [`${name} ${accessText(rest)}`];
+  });
 }
 
 function split(line: string): [name: string, access: number] {

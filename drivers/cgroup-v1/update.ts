@@ -8,17 +8,19 @@ import { changeLimits } from "../cgroup-common/journal.ts";
 import type { Journal, KernelVersion } from "../cgroup-common/setting.ts";
 import { attachDevices } from "../cgroup-v2/devices.ts";
 import { updateLimits } from "../cgroup-v2/update.ts";
-import { updateDevices } from "./devices.ts";
+import { deviceLines, updateDevices } from "./devices.ts";
 import { UNIFIED } from "./join.ts";
 import { CONTROLLERS, partElsewhere } from "./plan.ts";
 
 /**
- * Writes what is given, all of it or nothing; what is left out stays as it is. Devices come last, and are not put back
- * when the kernel refuses one of them half-way. Returns what is ignored, and why.
+ * Writes what is given, all of it or nothing; what is left out stays as it is. Devices come last: where
+ * they are refused, the limits go back. Returns what is ignored, and why.
  */
 export function updateLegacy(paths: Readonly<Record<string, string>>, resources: LinuxResources): string[] {
-  changeLimits((journal) => changeLegacy(journal, paths, resources));
-  changeDevices(paths, resources);
+  changeLimits((journal) => {
+    changeLegacy(journal, paths, resources);
+    changeDevices(paths, resources);
+  });
   return legacyWarnings(paths, resources);
 }
 
@@ -41,6 +43,7 @@ export function changeLegacy(
   // What makes no sense, or has nowhere to go, is refused before anything is written.
   const elsewhere = partElsewhere(resources, paths, unified !== undefined, resources.devices !== undefined);
   for (const controller of CONTROLLERS) controller.settings(resources, kernel);
+  if (paths.devices !== undefined) deviceLines(resources.devices);
   for (const controller of CONTROLLERS) {
     const directory = paths[controller.name];
     if (directory === undefined) continue;
@@ -50,7 +53,7 @@ export function changeLegacy(
   if (unified !== undefined && elsewhere !== undefined) updateLimits(journal, unified, elsewhere);
 }
 
-/** Devices alone. */
+/** Devices alone, as the last part of a larger change. */
 export function changeDevices(paths: Readonly<Record<string, string>>, { devices }: LinuxResources): void {
   const unified = paths[UNIFIED];
   if (devices !== undefined && paths.devices !== undefined) updateDevices(paths.devices, devices);

@@ -13,11 +13,14 @@ import { unifiedSettings } from "./unified.ts";
 
 /**
  * Writes what is given, all of it or nothing; what is left out stays as it is. Devices come last: their program takes
- * the place of the one before in one step. Returns what is ignored, and why.
+ * the place of the one before in one step, and where it is refused the limits go back. Returns what is ignored, and why.
  */
 export function updateUnified(directory: string, resources: LinuxResources): string[] {
-  changeLimits((journal) => updateLimits(journal, directory, resources));
-  if (resources.devices !== undefined) attachDevices({ directory, policy: devicePolicy(resources.devices) });
+  changeLimits((journal) => {
+    updateLimits(journal, directory, resources);
+    if (resources.devices !== undefined)
+      attachDevices({ directory, policy: devicePolicy(resources.devices) });
+  });
   return unifiedWarnings(resources);
 }
 

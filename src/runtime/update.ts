@@ -17,6 +17,8 @@ export interface UpdateRequest {
   readonly resources: LinuxResources;
   /** For its class of resctrl; the other limits are only changed where it takes them. */
   readonly schemas?: Pick<LinuxIntelRdt, "l3CacheSchema" | "memBwSchema"> | undefined;
+  /** Whether `resources.devices` takes the place of all device rules; else it is left out, with a warning. */
+  readonly devices?: boolean;
   readonly registry: DriverRegistry;
   /** Gets what was ignored, and why. */
   onWarning?(message: string): void;
@@ -27,13 +29,13 @@ export function updateContainer(request: UpdateRequest): void {
   whileAlone(request.root, request.id, () => update(request));
 }
 
-function update({ root, id, resources, schemas, registry, onWarning }: UpdateRequest): void {
+function update({ root, id, resources, schemas, devices, registry, onWarning }: UpdateRequest): void {
   const record = needRecord(root, id);
   if (statusOfRecord(root, record) === "stopped") {
     throw fail({ code: "WRONG_STATE", message: "container not running", hint: `${id} has stopped` });
   }
   const driver = cgroupDriverOf(record, registry, "it cannot be limited");
-  const { asked, ignored } = askedFor(resources, record);
+  const { asked, ignored } = askedFor(resources, record, devices === true);
   const classed = schemas === undefined ? undefined : resctrl().updateIntelRdt(record, schemas);
   const merged = mergeResources(record.config.linux?.resources ?? {}, asked);
   let warnings: readonly string[] | undefined;
@@ -60,12 +62,13 @@ function resctrl(): typeof import("./resctrl.ts") {
 
 /**
  * What really changes anything. As in runc: 0 means "as it is" wherever it is no limit; no limit on memory means none on
- * memory and swap together; and devices are left alone, whatever stands there: engines send the whole of a container's
- * resources, and others (for GPUs) add devices behind the runtime's back, which would be taken away again.
+ * memory and swap together; and devices are left alone, unless they are meant (`replaces`): engines send the whole of a
+ * container's resources, and others (for GPUs) add devices behind the runtime's back, which would be taken away again.
  */
 function askedFor(
   resources: LinuxResources,
   { config }: ContainerRecord,
+  replaces: boolean,
 ): { asked: LinuxResources; ignored: string[] } {
   const { devices, memory, cpu, pids, blockIO, ...rest } = resources;
   const limits = memory === undefined ? undefined : withoutZeros(memory, ["limit", "reservation", "swap"]);
@@ -73,13 +76,15 @@ function askedFor(
   const times = ["shares", "quota", "period", "realtimeRuntime", "realtimePeriod"] as const;
   const asked = defined({
     ...rest,
+    devices: replaces ? devices : undefined,
     memory: unlimited ? { ...limits, swap: -1 } : limits,
     cpu: cpu === undefined ? undefined : withoutZeros(cpu, times),
     pids: pids?.limit === 0 && !meansNoProcess(config.ociVersion) ? undefined : pids,
     blockIO: blockIO === undefined ? undefined : withoutZeros(blockIO, ["weight", "leafWeight"]),
   });
-  const changed = devices !== undefined && !isSame(devices, config.linux?.resources?.devices);
-  return { asked, ignored: changed ? ["linux.resources.devices is ignored: update changes no devices"] : [] };
+  const changed = !replaces && devices !== undefined && !isSame(devices, config.linux?.resources?.devices);
+  const ignored = "linux.resources.devices is ignored: update changes devices with --devices alone";
+  return { asked, ignored: changed ? [ignored] : [] };
 }
 
 function isSame(one: unknown, other: unknown): boolean {

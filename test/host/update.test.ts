@@ -14,12 +14,14 @@ let id: string;
 let all: string;
 beforeAll(() => {
   bundle = makeBundle();
-  bundle.configure(["sleep", "1000"], ({ linux }) => {
+  bundle.configure(["sleep", "1000"], ({ linux, root, process: { capabilities } }) => {
+    for (const set of Object.values(capabilities)) set.push("CAP_MKNOD");
     id = freshID();
     linux.cgroupsPath = `/ctr-bun/${id}`;
     linux.resources.memory = { limit: 64 * mebibyte, swap: 128 * mebibyte };
     linux.resources.cpu = { shares: 512, quota: 50_000, period: 100_000 };
     linux.resources.pids = { limit: 50 };
+    root.readonly = false;
   });
   expect(bundle.ctr("run", "--detach", "--bundle", bundle.path, id).code).toBe(0);
   if (isLegacy) all = file("cpuset/cpuset.cpus");
@@ -122,6 +124,39 @@ describe.skipIf(!isLegacy)("update", () => {
     const same = JSON.stringify({ devices: stored().devices });
     await Bun.write(`${bundle.path}/resources.json`, same);
     expect(update("-r", `${bundle.path}/resources.json`)).toEqual({ code: 0, out: "", err: "" });
+  });
+});
+
+describe.skipIf(!isLegacy)("update --devices", () => {
+  const kmsg = (): string => bundle.ctr("exec", id, "sh", "-c", "(: > /kmsg) 2>/dev/null && echo opened").out;
+  const replace = async (devices: object[]): Promise<Result> => {
+    await Bun.write(`${bundle.path}/resources.json`, JSON.stringify({ devices, pids: { limit: 30 } }));
+    return update("--devices", "-r", `${bundle.path}/resources.json`);
+  };
+  const DENY = { allow: false, access: "rwm" };
+  const KMSG = { allow: true, type: "c", major: 1, minor: 11, access: "w" };
+
+  test("takes the place of what the container may open, and is kept", async () => {
+    expect(bundle.ctr("exec", id, "mknod", "/kmsg", "c", "1", "11").err).toBe("");
+    expect(kmsg()).toBe("");
+    expect(await replace([DENY, KMSG])).toEqual({ code: 0, out: "", err: "" });
+    expect(kmsg()).toBe("opened\n");
+    expect(stored().devices).toEqual([DENY, KMSG]);
+    expect(update("--pids-limit", "20").err).toBe("");
+    expect(kmsg()).toBe("opened\n");
+    expect((await replace([DENY])).err).toBe("");
+    expect(kmsg()).toBe("");
+  });
+
+  test("what v1 cannot hold is refused, and changes nothing", async () => {
+    const before = [file("devices/devices.list"), file("pids/pids.max"), stored()];
+    const { code, err } = await replace([DENY, { ...KMSG, minor: -1 }, { ...KMSG, allow: false }]);
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: expect.stringContaining("linux.resources.devices: deny c 1:11"),
+    });
+    expect([file("devices/devices.list"), file("pids/pids.max"), stored()]).toEqual(before);
+    expect(update("--devices").err).toContain("--devices: no file is given");
   });
 });
 

@@ -41,6 +41,10 @@ const ARGS = {
     alias: "r",
     description: "JSON file of linux.resources, or - for standard input; other flags then do not count",
   },
+  devices: {
+    type: "boolean",
+    description: "apply linux.resources.devices of the file too, in place of all rules; else devices stay",
+  },
   ...FLAGS,
   "l3-cache-schema": { type: "string", description: "line for the L3 cache (Intel RDT)" },
   "mem-bw-schema": { type: "string", description: "line for memory bandwidth (Intel RDT)" },
@@ -92,12 +96,20 @@ export default defineVerb({
   about: "change what a container is limited to",
   args: ARGS,
   async run(values, { root, registry, log }) {
-    const { id, resources: file } = values;
+    const { id, resources: file, devices } = values;
     const onWarning = (message: string): void => logWarning(message, log);
     const schemas = schemasOf(values);
     if (file !== undefined && file !== "") {
-      updateContainer({ root, id, resources: readResources(file), schemas, registry, onWarning });
+      updateContainer({ root, id, resources: readResources(file), devices, schemas, registry, onWarning });
       return 0;
+    }
+    if (devices) {
+      throw fail({
+        code: "INVALID_FLAG",
+        field: "--devices",
+        message: "no file is given that says which",
+        hint: 'give one with --resources: {"devices": [{"allow": false}, ...]}',
+      });
     }
     try {
       updateContainer({ root, id, resources: resourcesOf(values), schemas, registry, onWarning });

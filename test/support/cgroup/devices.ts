@@ -106,6 +106,27 @@ export function devicesSection(bench: Bench): void {
       expect(endOf(container.init)).not.toBe(0);
     });
 
+    test("an update that is refused changes neither devices nor limits", () => {
+      const container = create({
+        devices: [DENY, { allow: true, ...KMSG, access: "r" }],
+        pids: { limit: 50 },
+      });
+      const held = driver.devices(container.paths);
+      // No version can hold the one, and v1 not the other.
+      const bad: LinuxDeviceCgroup[][] = [
+        [{ allow: true }, { allow: false, type: "c", major: 2 ** 33, access: "r" }],
+        ...(bench.has.v1("devices") ? [[DENY, range, hole]] : []),
+      ];
+      for (const devices of bad) {
+        expect(errorOf(() => container.update({ devices, pids: { limit: 40 } })).field).toBe(
+          "linux.resources.devices",
+        );
+        expect(driver.devices(container.paths)).toEqual(held);
+        expect(accessTo(container)).toBe("r");
+        expect(container.read("pids", "pids.max")).toBe("50");
+      }
+    });
+
     const range = { allow: true, type: "c", major: 1, access: "rw" } as const;
     const hole = { allow: false, ...KMSG, access: "r" };
     if (bench.has.v1("devices")) {
