@@ -16,7 +16,7 @@ import {
 import { namesIn, tryOpenAt, tryUnlinkAt } from "../../src/kernel/directory.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
 import { close, readAll, tryOpen, tryUnlink } from "../../src/kernel/file.ts";
-import { liesIn } from "../../src/kernel/file-system.ts";
+import { type FileSystem, tryFileSystemOf } from "../../src/kernel/file-system.ts";
 import { waitUntil } from "./wait.ts";
 
 const DT_DIR = 4;
@@ -121,9 +121,7 @@ function readPids(directory: number): number[] {
  * missing is fine, and what is no cgroup (any more) is an error and left alone.
  */
 export function removeCgroups(paths: readonly string[]): void {
-  let left = paths
-    .filter((path) => tryUnlink(path, AT_REMOVEDIR) !== 0)
-    .map((path): Left => ({ path, errno: 0 }));
+  let left = paths.map((path): Left => ({ path, errno: 0 }));
   waitUntil(() => {
     left = left.map(({ path }) => ({ path, errno: -removeTree(path) })).filter(({ errno }) => errno !== 0);
     return !left.some(({ errno }) => errno === ERRNO.EBUSY || errno === ERRNO.ENOTEMPTY);
@@ -158,14 +156,17 @@ function leftError({ path, errno }: Left): Error {
   return callError(errno, { syscall: "rmdir", path, message: `cannot remove the cgroup${who}`, hint });
 }
 
-/** 0 or -errno. */
+/** 0 or -errno. An ordinary directory may stand where a hierarchy was mounted: it is looked at first. */
 function removeTree(path: string): number {
+  const found = tryFileSystemOf(path);
+  if (typeof found === "number") return found === -ERRNO.ENOENT ? 0 : found;
+  if (!isCgroup(found)) return -NO_CGROUP;
   const result = tryUnlink(path, AT_REMOVEDIR);
   if (result === 0 || result === -ERRNO.ENOENT) return 0;
   if (result !== -ERRNO.EBUSY && result !== -ERRNO.ENOTEMPTY) return result;
   const fd = tryOpen(path, DIRECTORY);
   if (fd < 0) return fd === -ERRNO.ENOENT ? 0 : fd;
-  if (!isCgroup(fd)) {
+  if (!isCgroup(tryFileSystemOf(fd))) {
     close(fd);
     return -NO_CGROUP;
   }
@@ -178,6 +179,8 @@ function removeTree(path: string): number {
   return again === -ERRNO.ENOENT ? 0 : again;
 }
 
-function isCgroup(fd: number): boolean {
-  return liesIn(fd, CGROUP2_SUPER_MAGIC) || liesIn(fd, CGROUP_SUPER_MAGIC);
+function isCgroup(found: FileSystem | number): boolean {
+  return (
+    typeof found !== "number" && (found.type === CGROUP2_SUPER_MAGIC || found.type === CGROUP_SUPER_MAGIC)
+  );
 }
