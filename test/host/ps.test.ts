@@ -1,6 +1,7 @@
 // ps at the OCI level: runc's JSON, the lines of the host's ps(1), and the table that is made where there is none.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readTextIfAny } from "../../src/kernel/file.ts";
 import { type Bundle, CTR_BUN, freshID, makeBundle, runCommand } from "../support/bundle.ts";
 
 let bundle: Bundle;
@@ -8,12 +9,16 @@ const id = freshID();
 beforeAll(() => {
   bundle = makeBundle();
   bundle.configure(["sh", "-c", "sleep 301 & sleep 302; true"]);
-  bundle.ctr("run", "--detach", "--bundle", bundle.path, id);
-  for (let tries = 0; tries < 100 && JSON.parse(bundle.ctr("ps", "-f", "json", id).out).length < 3; tries++) {
-    Bun.sleepSync(20);
-  }
+  expect(bundle.ctr("run", "--detach", "--bundle", bundle.path, id).code).toBe(0);
+  // A process that has been forked is a shell until it has become sleep.
+  for (let tries = 0; tries < 500 && sleepers() < 2; tries++) Bun.sleepSync(20);
 });
 afterAll(() => bundle.dispose());
+
+const sleepers = (): number =>
+  (JSON.parse(bundle.ctr("ps", "-f", "json", id).out) as number[]).filter((pid) =>
+    readTextIfAny(`/proc/${pid}/cmdline`)?.startsWith("sleep\0"),
+  ).length;
 
 const lines = (text: string): string[] => text.trimEnd().split("\n");
 const commands = (text: string): (string | undefined)[] =>

@@ -148,7 +148,7 @@ function processesOf(store: string): string[] {
 }
 
 /** Waits up to `seconds` until `test` holds. */
-export async function until(test: () => boolean | Promise<boolean>, seconds = 10): Promise<void> {
+export async function until(test: () => boolean | Promise<boolean>, seconds = 30): Promise<void> {
   const end = performance.now() + seconds * 1000;
   while (!(await test())) {
     if (performance.now() > end) throw new Error(`not so within ${seconds} s: ${test.toString()}`);
