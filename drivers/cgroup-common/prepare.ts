@@ -16,10 +16,19 @@ export interface Prepare {
   readonly home: readonly string[];
   /** Refused when they exist and hold processes. */
   readonly own: readonly string[];
+  /** The one of `own` that holds devices, where all of those are to be allowed. */
+  readonly allDevices?: string | undefined;
 }
 
-/** `isFrozen` says of one of the container's directories whether whatever is put into it would stand still. */
-export function prepareCgroups({ home, own }: Prepare, isFrozen: (path: string) => boolean): void {
+/**
+ * `isFrozen` says of one of the container's directories whether whatever is put into it would stand still. `allowAll`
+ * takes away what an earlier container has left of rules for devices in one that is there: a new one has none.
+ */
+export function prepareCgroups(
+  { home, own, allDevices }: Prepare,
+  isFrozen: (path: string) => boolean,
+  allowAll: (path: string) => void,
+): void {
   for (const path of home) {
     const result = tryMkdir(path, 0o755);
     if (result !== -ERRNO.EEXIST) check(result, { syscall: "mkdir", path, field: "linux.cgroupsPath" });
@@ -33,6 +42,7 @@ export function prepareCgroups({ home, own }: Prepare, isFrozen: (path: string) 
       if (isFrozen(path)) throw frozen(path);
       const inner = (readTextIfAny(`${path}/cgroup.subtree_control`) ?? "").trim();
       if (inner !== "") throw innerCgroup(path, inner);
+      if (path === allDevices) allowAll(path);
       continue;
     }
     // runc's words, which engines show.

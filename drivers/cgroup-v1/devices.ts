@@ -5,7 +5,7 @@
 import { callError } from "../../src/kernel/check.ts";
 import { O_WRONLY } from "../../src/kernel/constants.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
-import { close, open, readText } from "../../src/kernel/file.ts";
+import { close, open, readText, tryWriteFile } from "../../src/kernel/file.ts";
 import { sys } from "../../src/kernel/raw.ts";
 import type { LinuxDeviceCgroup } from "../../src/spec/runtime/resources.ts";
 import {
@@ -91,6 +91,19 @@ export function deviceList(directory: string): string[] {
       .split("\n")
       .map((line) => `  ${line} allow`),
   ];
+}
+
+/**
+ * Lets everything through that the cgroup above does, whatever the directory was left with. Who may not say so (EPERM: the
+ * one above does not allow all, or CAP_SYS_ADMIN is missing) stays with that.
+ */
+export function allowAllDevices(directory: string): void {
+  const path = `${directory}/devices.allow`;
+  const result = tryWriteFile(path, "a");
+  if (result === 0 || result === -ERRNO.EPERM || result === -ERRNO.EACCES) return;
+  // With cgroups below it, it cannot be changed: no matter where it says so already.
+  if (result === -ERRNO.EINVAL && readText(`${directory}/devices.list`).startsWith("a *:* rwm")) return;
+  throw lineError(-result, path, "a");
 }
 
 /** Writes lines, each with one write(2), as the kernel wants them. */

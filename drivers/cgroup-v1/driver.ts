@@ -6,21 +6,27 @@
 import type { CgroupDriver } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
 import { tryWriteFile } from "../../src/kernel/file.ts";
-import { type Prepare, prepareCgroups } from "../cgroup-common/prepare.ts";
+import { prepareCgroups } from "../cgroup-common/prepare.ts";
 import { type WriteFirst, writeSetting } from "../cgroup-common/setting.ts";
 import { signalAll, signalOnce } from "../cgroup-common/signal.ts";
 import { cgroupProcesses, removeCgroups } from "../cgroup-common/tree.ts";
-import { attachDevices, attachedPrograms, type DeviceProgram, programLines } from "../cgroup-v2/devices.ts";
+import {
+  attachDevices,
+  attachedPrograms,
+  type DeviceProgram,
+  detachDevices,
+  programLines,
+} from "../cgroup-v2/devices.ts";
 import { type Enable, enableControllers } from "../cgroup-v2/enable.ts";
 import * as freezer2 from "../cgroup-v2/freezer.ts";
 import { joinTarget } from "../cgroup-v2/join.ts";
 import { memoryOomKills as oomKills2 } from "../cgroup-v2/memory.ts";
 import { inheritCpuset } from "./cpuset.ts";
-import { type DeviceLines, deviceList, writeDeviceLines } from "./devices.ts";
+import { allowAllDevices, type DeviceLines, deviceList, writeDeviceLines } from "./devices.ts";
 import * as freezer1 from "./freezer.ts";
 import { planJoin, UNIFIED } from "./join.ts";
 import { memoryOomKills } from "./memory.ts";
-import { NAME, planCgroup } from "./plan.ts";
+import { type LegacyPrepare, NAME, planCgroup } from "./plan.ts";
 import { readStats } from "./stats.ts";
 
 type Paths = Readonly<Record<string, string>>;
@@ -46,8 +52,9 @@ export const cgroupV1Driver: CgroupDriver = {
     switch (call) {
       case "prepare":
         return prepareCgroups(
-          args as Prepare,
+          args as LegacyPrepare,
           (path) => freezer1.standsStill(path) || freezer2.isFrozen(path),
+          (path) => (path === (args as LegacyPrepare).unified ? detachDevices(path) : allowAllDevices(path)),
         );
       case "cpuset-inherit": {
         const { levels, home } = args as { levels: readonly string[]; home: boolean };

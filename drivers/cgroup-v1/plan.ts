@@ -111,11 +111,22 @@ export function legacyParts(path: CgroupPath, resources: LinuxResources, host: H
   return { paths, own, home, before, atPid, warnings };
 }
 
+/** Arguments of the action `prepare`. */
+export interface LegacyPrepare extends Prepare {
+  /** The directory in the cgroup2 tree, which holds devices by a program. */
+  readonly unified?: string | undefined;
+}
+
 /** Plans the container's cgroup in every hierarchy that is mounted. */
 export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
   const path = readCgroupPath(request, host.uid);
   const { paths, own, home, before, atPid, warnings } = legacyParts(path, request.resources ?? {}, host);
-  const prepare: Prepare = { home, own };
+  const free = { home, own };
+  // Of what is denied by default there is always something that is allowed.
+  const prepare: LegacyPrepare =
+    deviceLines(request.resources?.devices).allow.length > 0
+      ? free
+      : { ...free, allDevices: paths.devices ?? paths[UNIFIED], unified: paths[UNIFIED] };
   const steps = [hostStep("check that the cgroup is free", action("prepare", prepare)), ...before];
   openSteps(paths, steps);
   return { paths, before: steps, join: joinSteps(paths), atPid, cloneInto: cloneInto(paths), warnings };

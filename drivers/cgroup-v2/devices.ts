@@ -2,6 +2,7 @@
  * Devices on v2, where no file holds them: the policy as an eBPF program (BPF_PROG_TYPE_CGROUP_DEVICE), which the
  * kernel asks at every open and mknod. Source: Documentation/admin-guide/cgroup-v2.rst, "Device controller".
  */
+import { asCtrError } from "../../src/error.ts";
 import {
   attachDeviceProgram,
   BPF_DEVCG_DEV_BLOCK,
@@ -169,6 +170,17 @@ export function attachDevices({ directory, policy }: DeviceProgram): void {
       attachDeviceProgram(cgroup, program);
     } finally {
       close(program);
+    }
+  });
+}
+
+/** Takes a program of ours off that an earlier container has left. Who may not look for one is held by it. */
+export function detachDevices(directory: string): void {
+  withFd(open(directory, O_RDONLY | O_DIRECTORY), (cgroup) => {
+    try {
+      detachDevicePrograms(cgroup);
+    } catch (thrown) {
+      if (asCtrError(thrown).errno !== "EPERM") throw thrown;
     }
   });
 }

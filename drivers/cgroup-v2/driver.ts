@@ -9,7 +9,13 @@ import { type Prepare, prepareCgroups } from "../cgroup-common/prepare.ts";
 import { type WriteFirst, writeSetting } from "../cgroup-common/setting.ts";
 import { signalAll } from "../cgroup-common/signal.ts";
 import { cgroupProcesses, removeCgroups } from "../cgroup-common/tree.ts";
-import { attachDevices, attachedPrograms, type DeviceProgram, programLines } from "./devices.ts";
+import {
+  attachDevices,
+  attachedPrograms,
+  type DeviceProgram,
+  detachDevices,
+  programLines,
+} from "./devices.ts";
 import { type Enable, enableControllers } from "./enable.ts";
 import { freeze, isFrozen, thaw } from "./freezer.ts";
 import { joinTarget, planJoin } from "./join.ts";
@@ -41,7 +47,7 @@ export const cgroupV2Driver: CgroupDriver = {
   act(call, args) {
     switch (call) {
       case "prepare":
-        return prepareCgroups(args as Prepare, isFrozen);
+        return prepareCgroups(args as Prepare, isFrozen, detachDevices);
       case "write-setting": {
         const { directory, setting } = args as WriteFirst;
         return writeSetting(directory, setting);

@@ -39,7 +39,9 @@ export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
   }
   const path = readCgroupPath(request, host.uid);
   const { directory, levels } = placeCgroup(path, mountPoint, host.cgroup.own[""] ?? "/", 2);
-  const prepare: Prepare = { home: path.home ? levels.slice(0, -1) : [], own: [directory] };
+  const { allowAll, rules } = devicePolicy(request.resources?.devices);
+  const free: Prepare = { home: path.home ? levels.slice(0, -1) : [], own: [directory] };
+  const prepare = allowAll && rules.length === 0 ? { ...free, allDevices: directory } : free;
   const before: HostStep[] = [hostStep("check that the cgroup is free", action(NAME, "prepare", prepare))];
   for (const level of path.home ? [directory] : levels) {
     before.push(makeStep(level));

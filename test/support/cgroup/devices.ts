@@ -1,7 +1,7 @@
 /** Section of the conformance suite of cgroup drivers: `linux.resources.devices`. */
 import { describe, expect, test } from "bun:test";
 import type { LinuxDeviceCgroup } from "../../../src/spec/runtime/resources.ts";
-import { type Bench, type Container, errorOf } from "./bench.ts";
+import { type Bench, type Container, errorOf, where } from "./bench.ts";
 
 /** /dev/kmsg: on every host, and not among the devices that are always allowed. */
 const KMSG = { type: "c", major: 1, minor: 11 } as const;
@@ -55,6 +55,14 @@ export function devicesSection(bench: Bench): void {
         container.update({ devices: [DENY, rule] });
         expect(accessTo(container)).toBe(access);
       }
+    });
+
+    where(bench.anyPath)("all, in a cgroup that an earlier container has left with less", () => {
+      const cgroupsPath = `/ctr-bun-left-${process.pid}`;
+      const earlier = create({}, { cgroupsPath });
+      earlier.init.end();
+      until("nobody is in it", () => driver.processes(earlier.paths).length === 0);
+      expect(accessTo(create({ devices: [{ allow: true }] }, { cgroupsPath }))).toBe("rw");
     });
 
     test("later rules win over earlier ones", () => {
