@@ -49,7 +49,8 @@ describe("a create does not touch cgroups that it did not make", () => {
       expect(refused.code).toBe(1);
       expect(refused.err).toContain("container's cgroup is not empty");
       expect(refused.err).not.toContain("warning");
-      expect(performance.now() - began).toBeLessThan(3000);
+      // A cgroup that does not empty is waited for for ten seconds.
+      expect(performance.now() - began).toBeLessThan(9000);
       expect(kids.filter(existsSync)).toEqual(kids);
       // As a create that was killed right after it began leaves it.
       mkdirSync(join(bundle.state, b));
@@ -187,7 +188,7 @@ test("a frozen container is deleted with force, at once", () => {
   expect(status(id)).toBe("paused");
   const began = performance.now();
   expect(bundle.ctr("delete", "--force", id)).toEqual({ code: 0, out: "", err: "" });
-  expect(performance.now() - began).toBeLessThan(3000);
+  expect(performance.now() - began).toBeLessThan(9000);
 });
 
 test("a container whose start was killed before it took the socket away is running", () => {
@@ -260,7 +261,7 @@ test("a namespace's path that is a FIFO, or another file, is an error", () => {
 
 test("a hook may write to stderr without end: the last of it is told, and what it leaves running is not waited for", () => {
   const sleeper = join(bundle.path, "sleeper");
-  const flood = `yes first | head -c 200000000 >&2; sleep 5 & echo $! >${sleeper}; echo last >&2; exit 3`;
+  const flood = `yes first | head -c 200000000 >&2; sleep 100 & echo $! >${sleeper}; echo last >&2; exit 3`;
   const began = performance.now();
   const { code, err } = bundle.run(["true"], (config) => {
     config.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", flood] }] };
@@ -269,6 +270,6 @@ test("a hook may write to stderr without end: the last of it is told, and what i
   expect(err).toContain("hooks.createRuntime[0]: the hook ended with 3: ");
   expect(err).toContain("last (");
   expect(err.length).toBeLessThan(1000);
-  expect(performance.now() - began).toBeLessThan(4500);
+  expect(performance.now() - began).toBeLessThan(50_000);
   process.kill(Number(readFileSync(sleeper, "utf8")));
 });

@@ -23,7 +23,30 @@ const VERBS: readonly ((id: string) => string[])[] = [
   (id) => ["update", "--pids-limit", "5", id],
 ];
 
-const SOME = ["../victim", "a\nb", "x".repeat(1025)];
+/** Those that lead somewhere, which might be taken away. */
+const PATHS = ["", ".", "..", "/", "../victim", "a/../../victim", "a/b", "/etc"];
+const OTHERS = [
+  "a\\b",
+  "a b",
+  "a\nb",
+  "a\tb",
+  "é",
+  "\u202ea",
+  "$(id)",
+  "a;b",
+  "a*",
+  "%2e%2e",
+  "~",
+  "a:b",
+  "a@b",
+];
+const LONG = "x".repeat(1025);
+
+/** All of them for create, whose ID becomes a directory; the paths for delete; for the others that they look at all. */
+function formsFor(at: number): readonly string[] {
+  if (at === 0) return [...PATHS, ...OTHERS, LONG];
+  return at === 1 ? [...PATHS, LONG] : ["../victim"];
+}
 
 describe("an ID of a hostile form", () => {
   test("is refused by every verb, and nothing is made or taken away", async () => {
@@ -34,29 +57,10 @@ describe("an ID of a hostile form", () => {
     const before = () => [bundle.path, bundle.state, victim].map((path) => readdirSync(path).toSorted());
     const all = before();
     const cgroups = cgroupsOf("").toSorted();
-    const forms = [
-      ...[
-        "",
-        ".",
-        "..",
-        "/",
-        "../victim",
-        "a/../../victim",
-        "a/b",
-        "a\\b",
-        "/etc",
-        "a b",
-        "a\nb",
-        "a\tb",
-        "é",
-      ],
-      ...["\u202ea", "$(id)", "a;b", "a*", "%2e%2e", "~", "a:b", "a@b", "x".repeat(1025)],
-    ];
     const faults = await Promise.all(
       VERBS.map(async (verb, at) => {
         const found: string[] = [];
-        // Every form at two of them, which make and take away; some at all.
-        for (const form of at < 2 ? forms : SOME) {
+        for (const form of formsFor(at)) {
           const child = Bun.spawn([CTR_BUN, "--root", bundle.state, ...verb(form)], {
             stdio: ["ignore", "pipe", "pipe"],
           });
@@ -130,7 +134,8 @@ describe("a process that has the number of a container's", () => {
         expect(bundle.ctr("start", id).err).toContain("cannot start a container that has stopped");
         const began = performance.now();
         expect(bundle.ctr("delete", ...flags, id)).toEqual({ code: 0, out: "", err: "" });
-        expect(performance.now() - began).toBeLessThan(3000);
+        // A process that does not end is waited for for ten seconds.
+        expect(performance.now() - began).toBeLessThan(9000);
         expect(await leftAfter(bundle, id, new Map())).toEqual([]);
       });
     }

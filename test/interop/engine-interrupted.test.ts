@@ -97,16 +97,16 @@ test("a store that is none is no empty one", async () => {
 
 test("an interrupt at any moment ends the run, or reaches the program", async () => {
   for (let delay = 20; delay <= 260; delay += 15) {
-    const child = world.start("run", "--rm", "-q", "--init", world.plain, "sleep", "3");
+    const child = world.start("run", "--rm", "-q", "--init", world.plain, "sleep", "30");
     await Bun.sleep(delay);
     const started = performance.now();
     child.kill("SIGTERM");
     const code = await child.exited;
     expect([delay, code]).toEqual([delay, 143]);
-    expect(performance.now() - started).toBeLessThan(2500);
+    expect(performance.now() - started).toBeLessThan(20_000);
   }
   expect(world.leftovers()).toMatchObject(nothing);
-}, 60_000);
+}, 180_000);
 
 test("a hole in a volume's file stays one", async () => {
   const layout = join(mkdtempSync(join(world.scratch, "image-")), "layout");
@@ -133,7 +133,7 @@ test("a hole in a volume's file stays one", async () => {
   expect(existsSync(copy)).toBe(true);
   expect(statSync(copy).blocks).toBeLessThan(4096);
   expect((await world.ctr("rm", "holes")).code).toBe(0);
-}, 60_000);
+}, 180_000);
 
 test("a run that is killed at any moment leaves what rm -f removes", async () => {
   for (let delay = 40; delay < 160; delay += 6) {
@@ -144,4 +144,4 @@ test("a run that is killed at any moment leaves what rm -f removes", async () =>
     expect(await world.ctr("rm", "-f", "killed")).toMatchObject({ code: 0, stderr: "" });
     expect(world.leftovers()).toMatchObject({ ...nothing, cgroups: [] });
   }
-}, 60_000);
+}, 180_000);

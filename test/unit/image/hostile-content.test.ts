@@ -99,14 +99,14 @@ describe("layers", () => {
     registry.put("app", image, "1");
     registry.intercept(({ path }) => {
       if (path.endsWith(image.layers[0] ?? "-"))
-        return new Response(slowBody(Array(50).fill(noise(1000)), 50, "hang"));
+        return new Response(slowBody(Array(300).fill(noise(100)), 50, "hang"));
       return path.endsWith(image.layers[2] ?? "-") ? missing("BLOB_UNKNOWN", "gone") : undefined;
     });
     const start = performance.now();
     const error = await errorOf(pull());
     expect(error).toMatchObject({ code: "NOT_FOUND" });
     expect(error.message).toContain("BLOB_UNKNOWN: gone");
-    expect(performance.now() - start).toBeLessThan(2400);
+    expect(performance.now() - start).toBeLessThan(14_000);
   });
 
   test("a foreign layer is taken from the registry or not at all", async () => {
