@@ -6,13 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freshID, type Result } from "../support/bundle.ts";
-import {
-  cgroupFiles,
-  makeCgroup,
-  removeCgroup,
-  removeWhenLeft,
-  whereFound,
-} from "../support/cgroup-files.ts";
+import { cgroupFiles, makeCgroup, removeWhenLeft, whereFound } from "../support/cgroup-files.ts";
 import { type LoopDevice, makeLoopDevice } from "../support/loop-device.ts";
 import { type Beside, makeBeside, type Runtime } from "../support/runc-beside.ts";
 import { CASES, type Case } from "./runc-cgroup-cases.ts";
@@ -32,7 +26,7 @@ beforeAll(() => {
 afterAll(async () => {
   loop?.detach();
   await beside.dispose();
-  removeCgroup(PARENT);
+  await removeWhenLeft(PARENT);
 });
 
 /** What came of it: files are those of the cgroup, where there is one. */

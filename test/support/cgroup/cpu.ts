@@ -44,9 +44,12 @@ export function cpuSection(bench: Bench): void {
     test("quota and period: who uses more is throttled", () => {
       const container = run(SPIN, { cpu: { quota: 5_000, period: 50_000 } });
       until("it was throttled", () => container.count("throttledPeriods") > 3);
-      const [time, periods] = [container.count("cpuTime"), container.count("periods")];
-      // A tenth of the time, and as much again for what the kernel notices late.
-      expect(time).toBeLessThan((periods + 2) * 0.05 * 0.2 + 0.02);
+      // A tenth of the time, and as much again for what the kernel notices late; what it notices later still, on a machine
+      // whose own processor was taken away meanwhile, it makes the program pay back.
+      until("it got no more than its part", () => {
+        const [time, periods] = [container.count("cpuTime"), container.count("periods")];
+        return time < (periods + 2) * 0.05 * 0.2 + 0.02;
+      });
     });
 
     test("quota: -1 takes it away, and the program is not throttled any more", () => {
@@ -139,8 +142,10 @@ export function cpuSection(bench: Bench): void {
 
     test("cpus and mems: all of them where none is given", () => {
       const container = create();
-      const all = /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync("/proc/1/status", "utf8"))?.[1] ?? "";
-      expect(statusOf(container, "Cpus_allowed_list")).toBe(all);
+      const { cgroup } = bench.subject.host;
+      const root = cgroup.controllers.cpuset;
+      const all = root === undefined ? `${cgroup.unified}/cpuset.cpus.effective` : `${root}/cpuset.cpus`;
+      expect(statusOf(container, "Cpus_allowed_list")).toBe(readFileSync(all, "utf8").trim());
       expect(container.init.ended()).toBeUndefined();
     });
 

@@ -1,6 +1,7 @@
 /** Section of the conformance suite of cgroup drivers: taking a container's cgroup away, and nothing else. */
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, rmdirSync } from "node:fs";
+import { removeCgroups } from "../../../drivers/cgroup-common/tree.ts";
 import { type Bench, type Container, where } from "./bench.ts";
 
 const SIGKILL = 9;
@@ -38,7 +39,8 @@ export function removeSection(bench: Bench): void {
     test("says nothing of what is not there, in part or at all", () => {
       const container = create();
       container.init.end();
-      rmdirSync(directoriesOf(container)[0] ?? "");
+      // systemd may be quicker.
+      removeCgroups(directoriesOf(container).slice(0, 1));
       driver.remove(container.paths);
       expect(isGone(container)).toBe(true);
       driver.remove(container.paths);
