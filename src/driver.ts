@@ -165,6 +165,8 @@ export interface CgroupDriver extends Driver {
   processes(paths: Readonly<Record<string, string>>): number[];
   /** Sends a signal to all of them: also to those that fork meanwhile. */
   killAll(paths: Readonly<Record<string, string>>, signal: number): void;
+  /** Of a driver whose cgroups somebody may put others into that end with them: throws CGROUP_BUSY, naming these. */
+  needNoGuests?(paths: Readonly<Record<string, string>>): void;
   stats(paths: Readonly<Record<string, string>>): CgroupStats;
   /** Events from now on: running out of memory, and what else the kernel tells of by itself. */
   watchEvents(paths: Readonly<Record<string, string>>): EventWatch;

@@ -5,14 +5,10 @@
 import type { ActContext } from "../../src/driver.ts";
 import { asCtrError, type CtrError, fail } from "../../src/error.ts";
 import { check } from "../../src/kernel/check.ts";
+import type { DbusReply } from "../../src/kernel/dbus.ts";
 import { readTextIfAny, statusOf, tryWriteFile } from "../../src/kernel/file.ts";
-import {
-  connectSystemd,
-  type Systemd,
-  systemdScope,
-  UNIT_EXISTS,
-  type UnitProperty,
-} from "../../src/kernel/systemd.ts";
+import { connectSystemd, type Systemd, systemdScope, UNIT_EXISTS } from "../../src/kernel/systemd.ts";
+import { guestsIn } from "./guests.ts";
 import type { Attach, Join, SetProperties, Start } from "./plan.ts";
 import { property } from "./properties.ts";
 
@@ -28,41 +24,58 @@ export function withSystemd<T>(use: (systemd: Systemd) => T): T {
 
 /** Starts the unit with stage 0 in it, and sees that its cgroup is where it is expected. */
 export function startUnit(start: Start, { stage0 = 0, made }: ActContext): void {
-  withSystemd((systemd) => {
-    const { unit, kind, directories } = start;
-    // A slice has no processes of its own: it is joined afterwards.
-    const pids = kind === "Slice" ? [] : [property("PIDs", "au", [stage0])];
-    const properties = [...start.properties, ...pids];
-    let left = false;
-    try {
-      let { error, text } =
-        kind === "Slice" ? tryNewSlice(systemd, unit, properties) : systemd.tryStart(unit, properties);
-      if (error === UNIT_EXISTS) {
-        // One that has failed stays until somebody says that it may go.
-        systemd.resetFailed(unit);
-        if (kind === "Scope") ({ error, text } = systemd.tryStart(unit, properties));
-        left = error === UNIT_EXISTS;
-      }
-      if (error !== undefined) throw cannotStart(unit, error, text);
-      needPlace(start, stage0);
-    } catch (thrown) {
-      if (!left) giveUp(systemd, unit);
-      throw thrown;
+  withSystemd((systemd) => startOver(systemd, start, stage0));
+  for (const directory of start.directories) made?.(directory);
+}
+
+function startOver(systemd: Systemd, start: Start, stage0: number): void {
+  const { unit, kind } = start;
+  // A slice has no processes of its own: it is joined afterwards.
+  const pids = kind === "Slice" ? [] : [property("PIDs", "au", [stage0])];
+  const properties = [...start.properties, ...pids];
+  // ctr-bun may be in a unit of that name itself.
+  const wasIn = isInUnit(stage0, unit);
+  const isIn = () => !wasIn && isInUnit(stage0, unit);
+  // Whatever goes wrong before systemd has taken it upon itself, a unit of that name is somebody else's.
+  let accepted = false;
+  const onAccepted = (): void => {
+    accepted = true;
+  };
+  const tryStart = () => systemd.tryStart(unit, properties, onAccepted);
+  try {
+    let { error, text } = kind === "Slice" ? tryNewSlice(systemd, unit, tryStart) : tryStart();
+    if (error === UNIT_EXISTS && !isIn()) {
+      // One that has failed stays until somebody says that it may go.
+      systemd.resetFailed(unit);
+      if (kind === "Scope") ({ error, text } = tryStart());
     }
-    for (const directory of directories) made?.(directory);
-  });
+    // Asked for twice, since the first answer was lost: with its process in it, it is the one that was asked for.
+    const isThere = error === UNIT_EXISTS && isIn();
+    if (error !== undefined && !isThere) throw cannotStart(unit, error, text);
+    needPlace(start, stage0);
+  } catch (thrown) {
+    if (accepted && (kind === "Slice" || isIn())) giveUp(systemd, start);
+    throw thrown;
+  }
+}
+
+/** Whether a process is in the unit's cgroup, wherever that is. */
+function isInUnit(pid: number, unit: string): boolean {
+  const own = readTextIfAny(`/proc/${pid}/cgroup`) ?? "";
+  return own.split("\n").some((line) => line.endsWith(`/${unit}`) || line.endsWith(`/_${unit}`));
 }
 
 /** A slice that others are in already is none of ours, and systemd would take it for no obstacle. */
-function tryNewSlice(systemd: Systemd, unit: string, properties: readonly UnitProperty[]) {
+function tryNewSlice(systemd: Systemd, unit: string, tryStart: () => DbusReply) {
   const state = systemd.unitProperties(unit, "Unit", ["ActiveState"]).get("ActiveState");
-  if (state?.value !== "active") return systemd.tryStart(unit, properties);
+  if (state?.value !== "active") return tryStart();
   return { error: UNIT_EXISTS, text: `Unit ${unit} is active already.` };
 }
 
-/** Takes a unit back whose start came to nothing. */
-function giveUp(systemd: Systemd, unit: string): void {
+/** Takes a unit back whose start came to nothing: an empty scope goes by itself, a slice does not. */
+function giveUp(systemd: Systemd, { unit, kind }: Start): void {
   try {
+    if (kind === "Slice" && guestsIn(systemd, unit).length > 0) return;
     systemd.stop(unit);
     systemd.resetFailed(unit);
   } catch {

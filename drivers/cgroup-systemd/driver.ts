@@ -4,8 +4,8 @@
  * v2 do in its directories. Loaded only when it is asked for.
  * Not here: the steps of a plan (plan.ts), what they do (act.ts).
  */
-import type { CgroupDriver, Host } from "../../src/driver.ts";
-import { fail } from "../../src/error.ts";
+import type { CgroupDriver, Host, HostSystemd } from "../../src/driver.ts";
+import { asCtrError, fail } from "../../src/error.ts";
 import { cgroupV1Driver } from "../cgroup-v1/driver.ts";
 import { cgroupV2Driver } from "../cgroup-v2/driver.ts";
 import { attachProcess, joinDirectories, setProperties, startUnit } from "./act.ts";
@@ -19,7 +19,7 @@ import {
   type SetProperties,
   type Start,
 } from "./plan.ts";
-import { removeUnit } from "./remove.ts";
+import { needNoGuests, removeUnit } from "./remove.ts";
 import { isUnified, updateUnit } from "./update.ts";
 
 type Paths = Readonly<Record<string, string>>;
@@ -29,12 +29,23 @@ function driverOf(paths: Paths): CgroupDriver {
   return isUnified(paths) ? cgroupV2Driver : cgroupV1Driver;
 }
 
-function needSystemd(host: Host) {
-  const { systemd } = host;
-  if (systemd !== undefined) return systemd;
-  throw fail({ code: "NO_DRIVER", field: "--systemd-cgroup", message: NOT_RUNNING, hint: HINT });
+/** Asks whether there is one; that it is there and cannot be asked is an error that names what wants it. */
+function systemdOf(host: Host): HostSystemd | undefined {
+  try {
+    return host.systemd;
+  } catch (thrown) {
+    const { code, message, path, hint } = asCtrError(thrown);
+    throw fail({ code, field: FLAG, message, path, hint, cause: thrown });
+  }
 }
 
+function needSystemd(host: Host): HostSystemd {
+  const systemd = systemdOf(host);
+  if (systemd !== undefined) return systemd;
+  throw fail({ code: "NO_DRIVER", field: FLAG, message: NOT_RUNNING, hint: HINT });
+}
+
+const FLAG = "--systemd-cgroup";
 // runc's words.
 const NOT_RUNNING = "systemd not running on this host, cannot use systemd cgroups manager";
 const HINT = "leave --systemd-cgroup out: cgroups are then made directly";
@@ -46,7 +57,7 @@ export const cgroupSystemdDriver: CgroupDriver = {
     if (host.cgroup.mode === "none") {
       return { ok: false, why: "no cgroup hierarchy is mounted", hint: "mount cgroup2 on /sys/fs/cgroup" };
     }
-    return host.systemd === undefined ? { ok: false, why: NOT_RUNNING, hint: HINT } : { ok: true };
+    return systemdOf(host) === undefined ? { ok: false, why: NOT_RUNNING, hint: HINT } : { ok: true };
   },
   plan: (request, host) => planUnit(request, host, needSystemd(host)),
   join(paths, host, initPid, below) {
@@ -76,7 +87,11 @@ export const cgroupSystemdDriver: CgroupDriver = {
   thaw: (paths) => driverOf(paths).thaw(paths),
   isFrozen: (paths) => driverOf(paths).isFrozen(paths),
   processes: (paths) => driverOf(paths).processes(paths),
-  killAll: (paths, signal) => driverOf(paths).killAll(paths, signal),
+  killAll(paths, signal) {
+    needNoGuests(paths);
+    driverOf(paths).killAll(paths, signal);
+  },
+  needNoGuests,
   stats: (paths) => driverOf(paths).stats(paths),
   watchEvents: (paths) => driverOf(paths).watchEvents(paths),
   oomKills: (paths) => driverOf(paths).oomKills(paths),

@@ -5,18 +5,11 @@
  */
 import { asCtrError, type CtrError, fail } from "../error.ts";
 import { S_IFDIR } from "./constants.ts";
-import {
-  connectDbus,
-  type DbusCall,
-  type DbusConnection,
-  type DbusReply,
-  dbusError,
-  socketsOf,
-  THE_BUS,
-} from "./dbus.ts";
+import { connectDbus, type DbusConnection, type DbusReply, dbusError, socketsOf, THE_BUS } from "./dbus.ts";
 import type { DbusValue, Variant } from "./dbus-marshal.ts";
 import { statusOf } from "./file.ts";
 import { inUserNamespace } from "./namespaces.ts";
+import { poll } from "./poll.ts";
 import { sys } from "./raw.ts";
 
 /** Whose manager. */
@@ -28,12 +21,19 @@ export type UnitProperty = readonly [name: string, value: Variant];
 /** How long a call, and how long a job may take, in milliseconds; for a job as in runc. */
 const CALL_LIMIT = 25_000;
 const JOB_LIMIT = 30_000;
+/** After how long without word of a job its unit is looked at, in milliseconds: the signal may have been lost. */
+const LOOK = 1000;
+/** How long a manager that is away is asked again, and after what pauses, in milliseconds. */
+const [AWAY_LIMIT, AWAY_PAUSE] = [10_000, 100];
 
 const NAME = "org.freedesktop.systemd1";
 const MANAGER = { path: "/org/freedesktop/systemd1", interface: `${NAME}.Manager` };
 /** Errors of systemd's that a caller tells apart (bus-common-errors.h). */
 export const UNIT_EXISTS = `${NAME}.UnitExists`;
 export const NO_SUCH_UNIT = `${NAME}.NoSuchUnit`;
+/** What the bus says while the manager is not there: it leaves the bus when it executes itself anew. */
+const AWAY =
+  /^org\.freedesktop\.DBus\.Error\.(NoReply|ServiceUnknown|NameHasNoOwner|Disconnected|Spawn\..*)$/;
 
 /** A connection to a manager. */
 export interface Systemd {
@@ -43,8 +43,11 @@ export interface Systemd {
   controlGroup(): string;
   /** Properties of a unit, by name; those that it does not have are left out. `kind`: Scope, Slice, Unit. */
   unitProperties(unit: string, kind: string, names: readonly string[]): Map<string, Variant>;
-  /** Starts a transient unit and waits until it is active. The error's name where systemd refuses it. */
-  tryStart(unit: string, properties: readonly UnitProperty[]): DbusReply;
+  /**
+   * Starts a transient unit and waits until it is active. The error's name where systemd refuses it. `onAccepted`: it has
+   * not, and whatever happens from then on, the unit is what was asked for.
+   */
+  tryStart(unit: string, properties: readonly UnitProperty[], onAccepted?: () => void): DbusReply;
   /** Stops a unit and waits until that is done; false where there is none. */
   stop(unit: string): boolean;
   /** Forgets that a unit has failed, upon which a transient one goes. What is not there, or has not failed, is fine. */
@@ -110,78 +113,124 @@ function variantOf({ body: [value] }: DbusReply): Variant {
   throw fail({ code: "DBUS", message: "systemd has answered with something that is no property" });
 }
 
+/** The error of a call. That the manager is away for a moment is nothing that a name or a permission would mend. */
+function systemdError(member: string, reply: DbusReply, path: string): CtrError {
+  const error = dbusError(member, reply, path);
+  if (!AWAY.test(reply.error ?? "")) return error;
+  const { code, message } = error;
+  const hint = "systemd was just being restarted (systemctl daemon-reexec), or is stuck: try again";
+  return fail({ code, message, path, hint });
+}
+
 function systemdOver(connection: DbusConnection, bus: boolean): Systemd {
   const destination = bus ? NAME : undefined;
   let hears = false;
-  const call = (what: Omit<DbusCall, "destination">): DbusReply =>
-    connection.call({ ...what, destination }, CALL_LIMIT);
   const tryManager = (member: string, signature: string, ...body: DbusValue[]): DbusReply =>
     connection.tryCall({ ...MANAGER, member, signature, body, destination }, CALL_LIMIT);
-  const manager = (member: string, signature: string, ...body: DbusValue[]): DbusReply => {
-    const reply = tryManager(member, signature, ...body);
+  /** What may be asked twice without harm is asked until the manager is there. */
+  const persistently = (ask: () => DbusReply): DbusReply => {
+    const deadline = performance.now() + AWAY_LIMIT;
+    for (;;) {
+      const reply = ask();
+      if (!AWAY.test(reply.error ?? "") || performance.now() >= deadline) return reply;
+      poll([], AWAY_PAUSE);
+    }
+  };
+  const need = (member: string, reply: DbusReply): DbusReply => {
     if (reply.error === undefined) return reply;
-    throw dbusError(member, reply, connection.path);
+    throw systemdError(member, reply, connection.path);
   };
   /** Only who has asked for it is told of jobs. */
   const listen = (): void => {
     if (hears) return;
-    hears = true;
     const rule = `type='signal',sender='${NAME}',interface='${MANAGER.interface}',member='JobRemoved'`;
     if (bus) connection.call({ ...THE_BUS, member: "AddMatch", signature: "s", body: [rule] }, CALL_LIMIT);
-    tryManager("Subscribe", "");
-  };
-  /** Waits for a job; what it came to, `done` where it went well. */
-  const jobResult = ({ body, sender }: DbusReply, what: string): string => {
-    const [job] = body;
-    const { body: removed } = connection.signal(
-      "JobRemoved",
-      // On a bus anybody may send anybody a signal: it counts from who has answered the call.
-      (signal) => signal.sender === sender && signal.body[1] === job,
-      JOB_LIMIT,
-      what,
-    );
-    return String(removed[3]);
+    persistently(() => tryManager("Subscribe", ""));
+    hears = true;
   };
   const pathOf = (unit: string): string | undefined => {
-    const reply = tryManager("GetUnit", "s", unit);
-    return reply.error === undefined ? String(reply.body[0]) : undefined;
+    const reply = persistently(() => tryManager("GetUnit", "s", unit));
+    return reply.error === NO_SUCH_UNIT ? undefined : String(need("GetUnit", reply).body[0]);
   };
   const propertyOf = (path: string, owner: string, name: string): DbusReply =>
-    connection.tryCall(
-      {
-        path,
-        interface: "org.freedesktop.DBus.Properties",
-        member: "Get",
-        signature: "ss",
-        body: [owner, name],
-        destination,
-      },
-      CALL_LIMIT,
+    persistently(() =>
+      connection.tryCall(
+        {
+          path,
+          interface: "org.freedesktop.DBus.Properties",
+          member: "Get",
+          signature: "ss",
+          body: [owner, name],
+          destination,
+        },
+        CALL_LIMIT,
+      ),
     );
   const managerProperty = (name: string): string => {
     const reply = propertyOf(MANAGER.path, MANAGER.interface, name);
-    if (reply.error !== undefined) throw dbusError(`property ${name}`, reply, connection.path);
-    return String(variantOf(reply).value);
+    return String(variantOf(need(`property ${name}`, reply)).value);
+  };
+  const unitProperties = (unit: string, kind: string, names: readonly string[]): Map<string, Variant> => {
+    const found = new Map<string, Variant>();
+    const path = pathOf(unit);
+    if (path === undefined) return found;
+    for (const name of names) {
+      const reply = propertyOf(path, `${NAME}.${kind}`, name);
+      if (reply.error === undefined) found.set(name, variantOf(reply));
+    }
+    return found;
+  };
+  /** On a bus anybody may send anybody a signal: it counts from who has answered the call, or has its name by now. */
+  const isManager = (sender: string | undefined, answered: string | undefined): boolean => {
+    if (sender === answered || !bus) return true;
+    const call = { ...THE_BUS, member: "GetNameOwner", signature: "s", body: [NAME] };
+    return connection.tryCall(call, CALL_LIMIT).body[0] === sender;
+  };
+  /** What a job came to that is no more: read off its unit. Undefined where it still runs. */
+  const outcome = (unit: string, wanted: "active" | "inactive"): string | undefined => {
+    const now = unitProperties(unit, "Unit", ["Job", "ActiveState"]);
+    const job = now.get("Job")?.value;
+    if (Array.isArray(job) && job[0] !== 0) return undefined;
+    const state = now.get("ActiveState")?.value ?? "inactive";
+    return state === wanted || (wanted === "inactive" && state === "failed") ? "done" : "failed";
+  };
+  /** Waits for a job; what it came to, `done` where it went well. */
+  const jobResult = ({ body, sender }: DbusReply, unit: string, wanted: "active" | "inactive"): string => {
+    const [job] = body;
+    const deadline = performance.now() + JOB_LIMIT;
+    for (;;) {
+      const left = deadline - performance.now();
+      try {
+        const { body: removed } = connection.signal(
+          "JobRemoved",
+          (signal) => signal.body[1] === job && isManager(signal.sender, sender),
+          Math.max(Math.min(LOOK, left), 0),
+          `systemd to ${wanted === "active" ? "start" : "stop"} ${unit}`,
+        );
+        return String(removed[3]);
+      } catch (thrown) {
+        if (asCtrError(thrown).code !== "TIMEOUT") throw thrown;
+        const result = outcome(unit, wanted);
+        if (result !== undefined) return result;
+        if (left <= LOOK) throw thrown;
+      }
+    }
   };
   return {
     version: () => Number(/^v?(\d+)/.exec(managerProperty("Version"))?.[1] ?? 0),
     controlGroup: () => managerProperty("ControlGroup"),
-    unitProperties(unit, kind, names) {
-      const found = new Map<string, Variant>();
-      const path = pathOf(unit);
-      if (path === undefined) return found;
-      for (const name of names) {
-        const reply = propertyOf(path, `${NAME}.${kind}`, name);
-        if (reply.error === undefined) found.set(name, variantOf(reply));
-      }
-      return found;
-    },
-    tryStart(unit, properties) {
+    unitProperties,
+    tryStart(unit, properties, onAccepted) {
       listen();
       const listed = properties.map(([name, value]) => [name, value]);
-      const reply = tryManager("StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "replace", listed, []);
+      // One that was lost on its way is asked for again; where it was not, its process is in the unit that is in the way.
+      const reply = persistently(() =>
+        tryManager("StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "replace", listed, []),
+      );
+      if (AWAY.test(reply.error ?? "")) throw systemdError("StartTransientUnit", reply, connection.path);
       if (reply.error !== undefined) return reply;
-      const result = jobResult(reply, `systemd to start ${unit}`);
+      onAccepted?.();
+      const result = jobResult(reply, unit, "active");
       if (result === "done") return reply;
       return { ...reply, error: `${NAME}.Job`, text: `the job ended with "${result}"` };
     },
@@ -189,8 +238,7 @@ function systemdOver(connection: DbusConnection, bus: boolean): Systemd {
       listen();
       const reply = tryManager("StopUnit", "ss", unit, "replace");
       if (reply.error === NO_SUCH_UNIT) return false;
-      if (reply.error !== undefined) throw dbusError("StopUnit", reply, connection.path);
-      jobResult(reply, `systemd to stop ${unit}`);
+      jobResult(need("StopUnit", reply), unit, "inactive");
       return true;
     },
     resetFailed(unit) {
@@ -199,12 +247,16 @@ function systemdOver(connection: DbusConnection, bus: boolean): Systemd {
     setProperties(unit, properties) {
       if (properties.length === 0) return;
       const listed = properties.map(([name, value]) => [name, value]);
-      manager("SetUnitProperties", "sba(sv)", unit, true, listed);
+      need("SetUnitProperties", tryManager("SetUnitProperties", "sba(sv)", unit, true, listed));
       // systemd changes files of the cgroup once it has answered, and before it takes the next message.
-      call({ ...MANAGER, member: "GetUnit", signature: "s", body: [unit] });
+      need(
+        "GetUnit",
+        persistently(() => tryManager("GetUnit", "s", unit)),
+      );
     },
     attach(unit, below, pids) {
-      manager("AttachProcessesToUnit", "ssau", unit, below, [...pids]);
+      const attached = () => tryManager("AttachProcessesToUnit", "ssau", unit, below, [...pids]);
+      need("AttachProcessesToUnit", persistently(attached));
     },
     close: () => connection.close(),
   };

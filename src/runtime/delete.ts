@@ -56,8 +56,12 @@ export async function deleteContainer(request: DeleteRequest): Promise<void> {
         hint: "kill it first, or give --force",
       });
     }
-    const { cgroupDriver } = record;
-    if (cgroupDriver !== undefined) endFrozen(registry.get("cgroup", cgroupDriver), record);
+    const { cgroupDriver, cgroupPaths } = record;
+    if (cgroupDriver !== undefined) {
+      const driver = registry.get("cgroup", cgroupDriver);
+      driver.needNoGuests?.(cgroupPaths);
+      endFrozen(driver, record);
+    }
     killInit(record, registry);
   }
   // Of two that delete at once, one does it.

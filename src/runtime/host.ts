@@ -18,12 +18,33 @@ export function lastCapability(): number {
   return last;
 }
 
+/** What is looked up once, when it is first asked for; an error stays the answer, too. */
+export function once<T>(look: () => T): () => T {
+  let found: (() => T) | undefined;
+  return () => {
+    if (found === undefined) {
+      try {
+        const value = look();
+        found = () => value;
+      } catch (error) {
+        found = () => {
+          throw error;
+        };
+      }
+    }
+    return found();
+  };
+}
+
 /** Probes this host. */
 export function probeHost(): Host {
   const uts = new Uint8Array(UTS_FIELD * 6);
   sys("uname", uts);
   const kernel = textOf(uts.subarray(UTS_FIELD * 2, UTS_FIELD * 3));
   const [major = 0, minor = 0] = kernel.split(/[.-]/, 2).map(Number);
+  const systemd = once(() =>
+    (require("./host-systemd.ts") as typeof import("./host-systemd.ts")).probeSystemd(),
+  );
   return {
     kernel,
     kernelVersion: [major, minor],
@@ -34,7 +55,7 @@ export function probeHost(): Host {
       return inUserNamespace();
     },
     get systemd() {
-      return (require("./host-systemd.ts") as typeof import("./host-systemd.ts")).probeSystemd();
+      return systemd();
     },
     get capabilities() {
       let bits = 0n;

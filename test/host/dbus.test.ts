@@ -105,11 +105,19 @@ describe("another that", () => {
   /** How long one that will never answer is waited for. */
   const SHORT = 300;
 
-  async function against(mode: string): Promise<CtrError> {
+  /** Whoever does answer has all the time for it: what is waited for in vain alone is cut short. */
+  async function against(mode: string, code: string): Promise<CtrError> {
     const path = join(directory, mode);
     await start([process.execPath, peer, path, mode]);
-    // A call of the bus is what a connection to one begins with.
-    return errorOf(() => connectDbus(path, true, SHORT).close());
+    const limit = code === "TIMEOUT" ? SHORT : PATIENCE;
+    return errorOf(() => {
+      const connection = connectDbus(path, false, mode === "silent" ? SHORT : PATIENCE);
+      try {
+        connection.call({ ...THE_BUS, member: "Hello" }, limit);
+      } finally {
+        connection.close();
+      }
+    });
   }
 
   for (const [what, mode, code, message] of [
@@ -126,7 +134,7 @@ describe("another that", () => {
     ["answers what nobody asked", "stranger", "TIMEOUT", /no answer in time/],
   ] as const) {
     test(`${what} is an error that says so`, async () => {
-      const error = await against(mode);
+      const error = await against(mode, code);
       expect(error.message).toMatch(message);
       // A connection that is torn down while data is under way is an error of the socket's.
       expect(["SYSCALL", code]).toContain(error.code);

@@ -101,6 +101,8 @@ const script = `
   system=/sys/fs/cgroup/system.slice
   # The container keeps its standard output open: nobody must wait for its end.
   quietly() { "$@" </dev/null >/run/said 2>&1; }
+  # For as long as it takes on a slow machine.
+  wait_for() { for i in $(seq 150); do "$@" && return; sleep 0.2; done; }
   units() { systemctl list-units --all --plain --no-legend 'ctr-bun*' 'box*'; ls /run/systemd/transient; find /sys/fs/cgroup -name 'ctr-bun*' -o -name 'box*' -o -name '*boxes*'; }
   values() { for file in ${FILES}; do echo "$file $(cat $system/system-box.slice/box-limits.scope/$file)"; done; }
   show() { systemctl show "$1" $(for name in $2; do echo -p $name; done); }
@@ -118,7 +120,7 @@ const script = `
   outcome deleted-gone units
 
   systemd-run --quiet --scope --unit=ctr-bun-taken sleep 1000 </dev/null >/dev/null 2>&1 &
-  for i in 1 2 3 4 5 6 7 8 9 10; do [ -d $system/ctr-bun-taken.scope ] && break; sleep 0.2; done
+  wait_for test -d $system/ctr-bun-taken.scope
   outcome taken $CTR run -b /b/taken three
   outcome taken-lives systemctl is-active ctr-bun-taken.scope
   systemctl stop ctr-bun-taken.scope
@@ -202,7 +204,7 @@ const script = `
 
   # What makes the container is killed by a hook of its own, when all but the program is there.
   outcome killer $CTR run -b /b/killer killer
-  for i in 1 2 3 4 5 6 7 8 9 10; do [ -d $system/ctr-bun-killer.scope ] || break; sleep 0.2; done
+  wait_for test ! -d $system/ctr-bun-killer.scope
   outcome killer-gone units
   outcome killer-deleted ctr-bun oci delete --force killer
   outcome end-gone sh -c 'ls /run/ctr-bun/oci; systemctl --failed --plain --no-legend'
@@ -415,7 +417,7 @@ describe("an ordinary user's container", () => {
 
   test("without a way to that systemd is an error that says where it was looked for, and what helps", () => {
     expect(text("unowned")).toContain(
-      "exit code 1: ctr-bun: cannot reach this user's systemd over D-Bus: /nowhere: cannot connect to D-Bus: no such file or directory",
+      "exit code 1: ctr-bun: --systemd-cgroup: cannot reach this user's systemd over D-Bus: /nowhere: cannot connect to D-Bus: no such file or directory",
     );
     expect(text("unowned")).toContain("loginctl enable-linger");
   });

@@ -1,0 +1,20 @@
+/**
+ * Units of others in a container's unit, which would end with it: somebody may put some into a slice. Not here: what is
+ * done about them (driver.ts, remove.ts).
+ */
+import type { Systemd } from "../../src/kernel/systemd.ts";
+
+/** Names of lists of units that have a slice for theirs. Those before systemd 249 are told by what they need. */
+const [MEMBERS, OLD_MEMBERS] = ["SliceOf", "RequiredBy"] as const;
+/** What is no longer, or was never there, does not end. */
+const GONE = new Set<unknown>([undefined, "inactive", "failed"]);
+
+/** Those that are active in a slice, and below it. */
+export function guestsIn(systemd: Systemd, slice: string): string[] {
+  const listOf = (name: string) => systemd.unitProperties(slice, "Unit", [name]).get(name);
+  const { value } = listOf(MEMBERS) ?? listOf(OLD_MEMBERS) ?? {};
+  const units = Array.isArray(value) ? value.map(String) : [];
+  return units.filter(
+    (unit) => !GONE.has(systemd.unitProperties(unit, "Unit", ["ActiveState"]).get("ActiveState")?.value),
+  );
+}
