@@ -14,7 +14,10 @@ export function guestsIn(systemd: Systemd, slice: string): string[] {
   const listOf = (name: string) => systemd.unitProperties(slice, "Unit", [name]).get(name);
   const { value } = listOf(MEMBERS) ?? listOf(OLD_MEMBERS) ?? {};
   const units = Array.isArray(value) ? value.map(String) : [];
-  return units.filter(
-    (unit) => !GONE.has(systemd.unitProperties(unit, "Unit", ["ActiveState"]).get("ActiveState")?.value),
-  );
+  return units.filter((unit) => {
+    const now = systemd.unitProperties(unit, "Unit", ["Job", "ActiveState"]);
+    const job = now.get("Job")?.value;
+    // One that is about to be started is one, too.
+    return !GONE.has(now.get("ActiveState")?.value) || (Array.isArray(job) && job[0] !== 0);
+  });
 }

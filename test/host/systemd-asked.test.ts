@@ -101,6 +101,7 @@ describe("a start that comes to nothing stops no unit", () => {
         GetUnit: [absent, there],
         StartTransientUnit: [{ ...accepted, signal: [7, JOB, "a", "failed"] }],
         "Get SliceOf": [value("as", ["guest.scope"])],
+        "Get Job": [value("(uo)", [0, "/"])],
         "Get ActiveState": [value("s", "active")],
       },
       /ended with "failed"/,
@@ -191,6 +192,7 @@ describe("units of others in a container that is a slice", () => {
       GetUnit: [there],
       "Get SliceOf": [{ error: "org.freedesktop.DBus.Error.UnknownProperty" }],
       "Get RequiredBy": [value("as", ["guest.scope", "ended.scope"])],
+      "Get Job": [value("(uo)", [0, "/"])],
       "Get ActiveState": [value("s", "active"), value("s", "failed")],
     });
     expect(refusal()).toMatch(/would be killed with it: guest\.scope$/);
