@@ -35,13 +35,21 @@ export function changeLimits(change: (journal: Journal) => void): void {
     change({ attempt, set });
   } catch (thrown) {
     const stuck = written.reverse().filter((before) => !writeBack(before));
-    if (stuck.length === 0) throw thrown;
-    const error = asCtrError(thrown);
-    const { code, message, field, step, syscall, path, errno } = error;
-    const left = `${stuck.map((each) => each.path).join(", ")} could not be put back to what it was`;
-    const hint = error.hint === undefined ? left : `${error.hint}; ${left}`;
-    throw fail({ code, message, field, step, syscall, path, errno, hint, cause: error });
+    throw withStuck(
+      thrown,
+      stuck.map(({ path }) => path),
+    );
   }
+}
+
+/** The error of a change that failed, with what could not be put back in its hint. */
+export function withStuck(thrown: unknown, stuck: readonly string[]): unknown {
+  if (stuck.length === 0) return thrown;
+  const error = asCtrError(thrown);
+  const { code, message, field, step, syscall, path, errno } = error;
+  const left = `${stuck.join(", ")} could not be put back to what it was`;
+  const hint = error.hint === undefined ? left : `${error.hint}; ${left}`;
+  return fail({ code, message, field, step, syscall, path, errno, hint, cause: error });
 }
 
 function writeBack({ path, lines }: Before): boolean {

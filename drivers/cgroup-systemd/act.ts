@@ -9,6 +9,7 @@ import type { DbusReply } from "../../src/kernel/dbus.ts";
 import { readTextIfAny, statusOf, tryWriteFile } from "../../src/kernel/file.ts";
 import { connectSystemd, type Systemd, systemdScope, UNIT_EXISTS } from "../../src/kernel/systemd.ts";
 import { guestsIn } from "./guests.ts";
+import { heldFiles, holdAgain } from "./held.ts";
 import type { Attach, Join, SetProperties, Start } from "./plan.ts";
 import { property } from "./properties.ts";
 
@@ -122,8 +123,12 @@ function needPlace({ unit, kind, directories, expected }: Start, stage0: number)
   });
 }
 
-/** Changes properties of the container's unit. */
-export function setProperties({ unit, properties }: SetProperties): void {
+/**
+ * Changes properties of the container's unit, upon which systemd writes all of its files anew: they keep their values,
+ * but for the limit of tasks, which is what it is for.
+ */
+export function setProperties({ unit, properties, paths }: SetProperties): void {
+  const files = heldFiles(paths).filter(({ path }) => !path.endsWith("/pids.max"));
   try {
     withSystemd((systemd) => systemd.setProperties(unit, properties));
   } catch (thrown) {
@@ -135,6 +140,7 @@ export function setProperties({ unit, properties }: SetProperties): void {
       cause: error,
     });
   }
+  holdAgain(files);
 }
 
 /** Has systemd move stage 0 of exec into the container's unit. */

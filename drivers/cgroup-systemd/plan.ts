@@ -47,7 +47,7 @@ export function isUsers({ uid, userNamespace }: Host): boolean {
 /** Plans the container's unit. */
 export function planUnit(request: CgroupRequest, host: Host, systemd: HostSystemd): CgroupPart {
   const user = isUsers(host);
-  const place = unitPlace(request, user);
+  const place = unitPlace(request, user, systemd.version);
   const below = subgroups(request.annotations);
   if (host.cgroup.mode === "unified") return planUnified(request, host, systemd, place, below);
   if (user) {
@@ -92,7 +92,7 @@ function planUnified(
   if (subgroup !== undefined || place.kind === "Slice") attach.push(joinStep([directory]));
   const part = unifiedSteps(NAME, mountPoint, directory, resources, true, true, true);
   attach.push(...part.before);
-  const atPid = [...tasksSteps(place, resources, part.before), ...part.atPid];
+  const atPid = [...tasksSteps(place, resources, { [UNIFIED]: directory }), ...part.atPid];
   if (delegated !== undefined) {
     const inner = `${directory}/${delegated}`;
     const enable: Enable = { mountPoint, directory: inner, all: true, wanted: [] };
@@ -143,7 +143,7 @@ function planLegacy(
     paths,
     ...NOTHING,
     attach,
-    atPid: [...tasksSteps(place, resources, before), ...atPid],
+    atPid: [...tasksSteps(place, resources, paths), ...atPid],
     warnings,
   };
 }
@@ -195,23 +195,22 @@ function startStep(
 export interface SetProperties {
   readonly unit: string;
   readonly properties: readonly UnitProperty[];
+  /** The container's cgroups, whose files keep their values. */
+  readonly paths: Readonly<Record<string, string>>;
 }
 
-/**
- * A limit of tasks that only holds once stage 0 has gone. With one property systemd writes others anew, in whole percents:
- * what it rounds is written once more behind it.
- */
-function tasksSteps({ unit }: UnitPlace, resources: LinuxResources, before: readonly HostStep[]): HostStep[] {
+/** A limit of tasks that only holds once stage 0 has gone. */
+function tasksSteps(
+  { unit }: UnitPlace,
+  resources: LinuxResources,
+  paths: SetProperties["paths"],
+): HostStep[] {
   const { first, last: properties } = tasksProperties(resources);
   if (Bun.deepEquals(first, properties)) return [];
-  const args: SetProperties = { unit, properties };
+  const args: SetProperties = { unit, properties, paths };
   const about = `have systemd limit the tasks of ${unit}`;
   const field = "linux.resources.pids.limit";
-  const rounded = /^linux\.resources\.(cpu\.(quota|period|burst)|unified\.cpu\.max(\.burst)?)$/;
-  return [
-    { on: "host", field, about, action: action("set-properties", args) },
-    ...before.filter((one) => rounded.test(one.field)),
-  ];
+  return [{ on: "host", field, about, action: action("set-properties", args) }];
 }
 
 /** Arguments of the action `attach`. */

@@ -10,16 +10,28 @@
 import type { DbusValue } from "../../src/kernel/dbus-marshal.ts";
 import type { UnitProperty } from "../../src/kernel/systemd.ts";
 import type { LinuxCpu, LinuxResources } from "../../src/spec/runtime/resources.ts";
+import { badValue } from "../cgroup-common/setting.ts";
 import { blkioToIoWeight, isSet, sharesToWeight, swapAlone } from "../cgroup-common/values.ts";
+import {
+  bandwidthText,
+  bytesText,
+  countText,
+  integerText,
+  ioWeightText,
+  MAX,
+  maskText,
+  niceText,
+  weightText,
+} from "./kernel-values.ts";
 
 /** No limit, and no value. */
 const INFINITY = (1n << 64n) - 1n;
 /** The kernel's own period, and the grain of systemd's quota, which it keeps in whole percents; microseconds. */
 const [DEFAULT_PERIOD, GRAIN] = [100_000n, 10_000n];
 /** Versions of systemd that brought properties. */
-const SINCE = { period: 242, cpuset: 244, idle: 252, oomPolicyOfScopes: 253, zswap: 253 };
-/** More CPUs or memory nodes than any kernel has. */
-const MOST_CPUS = 1 << 16;
+const SINCE = { period: 242, cpuset: 244, idle: 252, oomPolicyOfScopes: 253, zswap: 253, writeback: 256 };
+/** CPUWeight of a cgroup that has none. */
+const DEFAULT_WEIGHT = 100n;
 
 type Integer = number | bigint;
 
@@ -40,14 +52,25 @@ export function unifiedProperties(resources: LinuxResources, version: number): U
   if (isSet(memory?.reservation)) list.push(amount("MemoryLow", memory.reservation));
   const swap = swapAlone(memory?.limit, memory?.swap);
   if (swap !== undefined) list.push(amount("MemorySwapMax", swap === "max" ? -1 : BigInt(swap)));
-  const idle = (cpu?.idle === 1 || unified["cpu.idle"]?.trim() === "1") && version >= SINCE.idle;
-  // A weight of 0 is how systemd is told of cpu.idle.
-  if (idle) list.push(property("CPUWeight", "t", 0n));
+  const idle = idleOf(resources, version);
+  // A weight of 0 is how systemd is told of cpu.idle, and any other ends it.
+  if (idle === 1n) list.push(property("CPUWeight", "t", 0n));
   else if (isSet(cpu?.shares)) list.push(property("CPUWeight", "t", BigInt(sharesToWeight(cpu.shares))));
+  else if (idle === 0n) list.push(property("CPUWeight", "t", DEFAULT_WEIGHT));
   list.push(...quotaProperties(cpu, version), ...cpusetProperties(cpu, version));
   if (blockIO?.weight) list.push(property("IOWeight", "t", BigInt(blkioToIoWeight(blockIO.weight))));
-  for (const [file, text] of Object.entries(unified)) list.push(...ofFile(file, text.trim(), idle, version));
+  for (const [file, text] of Object.entries(unified)) list.push(...ofFile(file, text, idle === 1n, version));
   return list;
+}
+
+/** Of cpu.idle what is asked for, where systemd writes that file. */
+function idleOf({ cpu, unified = {} }: LinuxResources, version: number): bigint | undefined {
+  if (version < SINCE.idle) return undefined;
+  const text = unified["cpu.idle"];
+  if (text === undefined) return cpu?.idle === undefined ? undefined : BigInt(cpu.idle);
+  const idle = integerText(text);
+  if (idle === 0n || idle === 1n) return idle;
+  throw cannotSay("cpu.idle", text);
 }
 
 /** Properties on a host with v1 controllers, but for those of `pids` ({@link tasksProperties}). */
@@ -68,10 +91,13 @@ export function tasksProperties({ pids, unified = {} }: LinuxResources): {
   readonly first: readonly UnitProperty[];
   readonly last: readonly UnitProperty[];
 } {
-  const file = unified["pids.max"]?.trim();
-  const text = file ?? (pids?.limit === undefined ? "" : pids.limit < 0 ? "max" : String(pids.limit));
-  if (!/^[01]$/.test(text)) return { first: limit("TasksMax", text), last: limit("TasksMax", text) };
-  return { first: limit("TasksMax", "2"), last: limit("TasksMax", "1") };
+  const file = unified["pids.max"];
+  if (file === undefined && pids?.limit === undefined) return { first: [], last: [] };
+  const limit = file === undefined ? BigInt(pids?.limit ?? -1) : countText(file);
+  if (limit === undefined) throw cannotSay("pids.max", file);
+  const last = amount("TasksMax", limit === MAX ? -1 : limit === 0n ? 1 : limit);
+  const isTight = limit === 0n || limit === 1n;
+  return { first: [isTight ? amount("TasksMax", 2) : last], last: [last] };
 }
 
 function quotaProperties({ quota, period }: LinuxCpu = {}, version: number): UnitProperty[] {
@@ -91,67 +117,84 @@ function quotaProperties({ quota, period }: LinuxCpu = {}, version: number): Uni
 
 function cpusetProperties({ cpus, mems }: LinuxCpu = {}, version: number): UnitProperty[] {
   if (version < SINCE.cpuset) return [];
-  return [...bits("AllowedCPUs", cpus), ...bits("AllowedMemoryNodes", mems)];
+  return [...bits("AllowedCPUs", "cpu.cpus", cpus), ...bits("AllowedMemoryNodes", "cpu.mems", mems)];
 }
 
-/** A list such as `0-2,5` as a mask of bits. One that makes no sense is left for the kernel to refuse. */
-function bits(name: string, list: string | undefined): UnitProperty[] {
-  const text = list?.trim() ?? "";
-  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text)) return [];
-  const mask: number[] = [];
-  for (const range of text.split(",")) {
-    const [first = 0, last = first] = range.split("-").map(Number);
-    if (last >= MOST_CPUS) return [];
-    for (let at = first; at <= last; at++) {
-      const byte = at >> 3;
-      while (mask.length <= byte) mask.push(0);
-      mask[byte] = (mask[byte] ?? 0) | (1 << (at & 7));
-    }
-  }
-  return [property(name, "ay", Uint8Array.from(mask))];
+/** Empty is as left out. */
+function bits(name: string, field: string, list = ""): UnitProperty[] {
+  if (list.trim() === "") return [];
+  const mask = maskText(list);
+  if (mask === undefined)
+    throw badValue(field, `${JSON.stringify(list)} cannot be told to systemd`, LIST_HINT);
+  return [property(name, "ay", mask)];
 }
 
-/** A number or `max`; anything else is left for the kernel to refuse. */
-function limit(name: string, text: string): UnitProperty[] {
-  if (text === "max") return [amount(name, -1)];
-  return /^\d{1,19}$/.test(text) ? [amount(name, BigInt(text))] : [];
+const LIST_HINT = "write a list such as 0-2,5";
+
+/** A value of `unified` that systemd would write something else over at once. */
+function cannotSay(file: string, text: string | undefined): Error {
+  return badValue(
+    `unified.${file}`,
+    `${JSON.stringify(text)} cannot be told to systemd, which writes that file too`,
+    "write a value that the kernel takes, or leave --systemd-cgroup out",
+  );
 }
 
-/** Files of `unified` that are amounts, and their properties. */
+/** Files of `unified` that are amounts of bytes, and their properties. */
 const AMOUNTS: Readonly<Record<string, string>> = {
   "memory.high": "MemoryHigh",
   "memory.low": "MemoryLow",
   "memory.min": "MemoryMin",
   "memory.max": "MemoryMax",
   "memory.swap.max": "MemorySwapMax",
+  "memory.zswap.max": "MemoryZSwapMax",
 };
 
+/** What systemd is told of a file of `unified`; nothing of one that it does not write. */
 function ofFile(file: string, text: string, idle: boolean, version: number): UnitProperty[] {
+  const need = <T>(value: T | undefined): T => {
+    if (value === undefined) throw cannotSay(file, text);
+    return value;
+  };
   const name = AMOUNTS[file];
-  if (name !== undefined) return limit(name, text);
+  if (name !== undefined) {
+    if (file === "memory.zswap.max" && version < SINCE.zswap) return [];
+    const bytes = need(bytesText(text));
+    return [amount(name, bytes === MAX ? -1 : bytes)];
+  }
   switch (file) {
-    case "memory.zswap.max":
-      return version < SINCE.zswap ? [] : limit("MemoryZSwapMax", text);
     case "cpu.weight":
-      return idle || !/^\d{1,5}$/.test(text) ? [] : [property("CPUWeight", "t", BigInt(text))];
+    case "cpu.weight.nice": {
+      const weight = need(file === "cpu.weight" ? weightText(text) : niceText(text));
+      return idle ? [] : [property("CPUWeight", "t", weight)];
+    }
     case "io.weight": {
-      const weight = /^(?:default\s+)?(\d{1,5})$/.exec(text)?.[1];
-      return weight === undefined ? [] : [property("IOWeight", "t", BigInt(weight))];
+      const weight = need(ioWeightText(text));
+      return weight === "none" ? [] : [property("IOWeight", "t", weight)];
     }
     case "cpu.max": {
-      const [quota = "", period] = text.split(/\s+/);
-      if (!/^(max|\d{1,15})$/.test(quota) || !/^(\d{1,15})?$/.test(period ?? "")) return [];
-      const most = quota === "max" ? -1 : Number(quota);
-      return quotaProperties({ quota: most, period: Number(period ?? DEFAULT_PERIOD) }, version);
+      const { quota, period } = need(bandwidthText(text));
+      return quotaProperties({ quota, period: period ?? Number(DEFAULT_PERIOD) }, version);
     }
     case "cpuset.cpus":
-      return cpusetProperties({ cpus: text }, version);
-    case "cpuset.mems":
-      return cpusetProperties({ mems: text }, version);
-    case "memory.oom.group":
-      if (version < SINCE.oomPolicyOfScopes || !/^[01]$/.test(text)) return [];
-      return [property("OOMPolicy", "s", text === "1" ? "kill" : "continue")];
+    case "cpuset.mems": {
+      if (version < SINCE.cpuset) return [];
+      const mask = need(maskText(text));
+      return [property(file === "cpuset.cpus" ? "AllowedCPUs" : "AllowedMemoryNodes", "ay", mask)];
+    }
+    case "memory.oom.group": {
+      if (version < SINCE.oomPolicyOfScopes) return [];
+      const group = need(flagText(text));
+      return [property("OOMPolicy", "s", group ? "kill" : "continue")];
+    }
+    case "memory.zswap.writeback":
+      return version < SINCE.writeback ? [] : [property("MemoryZSwapWriteback", "b", need(flagText(text)))];
     default:
       return [];
   }
+}
+
+function flagText(text: string): boolean | undefined {
+  const value = integerText(text);
+  return value === 0n || value === 1n ? value === 1n : undefined;
 }

@@ -25,10 +25,17 @@ const SLICE = ".slice";
 /** UNIT_NAME_MAX, without the NUL. */
 const MOST_NAME = 255;
 
-/** The unit of a container. `user`: it is an ordinary user's systemd. Throws INVALID_CONFIG for any other form. */
-export function unitPlace({ id, cgroupsPath = "" }: CgroupRequest, user: boolean): UnitPlace {
+/**
+ * The unit of a container. `user`: it is an ordinary user's systemd, of that version. Throws INVALID_CONFIG for any other
+ * form.
+ */
+export function unitPlace(
+  { id, cgroupsPath = "" }: CgroupRequest,
+  user: boolean,
+  version: number,
+): UnitPlace {
   const standard = user ? "user.slice" : "system.slice";
-  if (cgroupsPath === "") return placeIn(standard, `${PREFIX}-${escapeName(id)}.scope`, id);
+  if (cgroupsPath === "") return placeIn(standard, `${PREFIX}-${escapeName(id)}.scope`, id, version);
   const parts = cgroupsPath.split(":");
   const [slice = "", prefix = "", name = ""] = parts;
   if (parts.length !== 3) {
@@ -40,13 +47,13 @@ export function unitPlace({ id, cgroupsPath = "" }: CgroupRequest, user: boolean
   }
   if (name === "") throw invalid(`${JSON.stringify(cgroupsPath)} has no name for the unit`);
   const unit = name.endsWith(SLICE) ? name : `${prefix === "" ? "" : `${prefix}-`}${name}.scope`;
-  return placeIn(slice === "" ? standard : slice, unit, cgroupsPath);
+  return placeIn(slice === "" ? standard : slice, unit, cgroupsPath, version);
 }
 
-function placeIn(slice: string, unit: string, from: string): UnitPlace {
-  const above = expandSlice(slice);
+function placeIn(slice: string, unit: string, from: string, version: number): UnitPlace {
+  const above = expandSlice(slice, version);
   if (unit.endsWith(SLICE)) {
-    const parts = expandSlice(unit);
+    const parts = expandSlice(unit, version);
     // systemd reads off a slice's name where it is.
     if (parts.length === 0 || parts.slice(0, -1).join("/") !== above.join("/")) {
       throw invalid(`the slice ${unit} is not in ${slice}`, `its name must begin with that of ${slice}`);
@@ -57,11 +64,11 @@ function placeIn(slice: string, unit: string, from: string): UnitPlace {
     const why = unit.length > MOST_NAME ? `it is longer than ${MOST_NAME} characters` : "see systemd.unit(5)";
     throw invalid(`${JSON.stringify(unit)}, of ${JSON.stringify(from)}, is no name of a unit: ${why}`);
   }
-  return { unit, kind: "Scope", slice, parts: [...above, directoryName(unit)] };
+  return { unit, kind: "Scope", slice, parts: [...above, directoryName(unit, version)] };
 }
 
 /** `a-b.slice` to the directories `a.slice`, `a-b.slice`; none for the root, `-.slice`. */
-export function expandSlice(slice: string): string[] {
+export function expandSlice(slice: string, version: number): string[] {
   const name = slice.slice(0, -SLICE.length);
   if (!slice.endsWith(SLICE) || slice.length > MOST_NAME || !/^[\w:.\\-]+$/.test(name)) throw badSlice(slice);
   if (name === "-") return [];
@@ -69,7 +76,7 @@ export function expandSlice(slice: string): string[] {
   let prefix = "";
   for (const part of name.split("-")) {
     if (part === "") throw badSlice(slice);
-    directories.push(directoryName(`${prefix}${part}${SLICE}`));
+    directories.push(directoryName(`${prefix}${part}${SLICE}`, version));
     prefix += `${part}-`;
   }
   return directories;
@@ -89,12 +96,21 @@ function escapeName(id: string): string {
   return id.replace(/[^\w:.-]/g, (letter) => `\\x${letter.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
-/** Names of files that a cgroup may have, up to the dot (cg_needs_escape() of systemd, src/basic/cgroup-util.c). */
-const FILES = /^([_.]|(cgroup|cpu|cpuacct|cpuset|io|blkio|memory|devices|pids|hugetlb|rdma|misc)\.)/;
+/** What systemd takes for controllers: of a unit called like a file of theirs the directory has another name. */
+const CONTROLLERS =
+  "cpu|cpuacct|cpuset|io|blkio|memory|devices|pids|bpf-(firewall|devices|foreign|socket-bind|restrict-network-interfaces)";
+/** Up to the first dot, and with older versions of systemd up to the last. */
+const [FILES, OLD_FILES] = [RegExp(`^(${CONTROLLERS})\\.`), RegExp(`^(${CONTROLLERS})\\.[^.]*$`)];
+/** The version from which on it is the first. */
+const FIRST_DOT = 253;
 
-/** A unit's directory is called as the unit, but where that could be a file of a cgroup. */
-function directoryName(unit: string): string {
-  return FILES.test(unit) ? `_${unit}` : unit;
+/**
+ * A unit's directory is called as the unit, but where that could be a file of a cgroup: cg_escape() of systemd
+ * (src/basic/cgroup-util.c).
+ */
+function directoryName(unit: string, version: number): string {
+  const isFile = /^([_.]|cgroup\.)/.test(unit) || (version < FIRST_DOT ? OLD_FILES : FILES).test(unit);
+  return isFile ? `_${unit}` : unit;
 }
 
 /** A container's unit, read off its cgroup's directory; the directory of the unit itself. */

@@ -6,14 +6,14 @@ import { fail } from "../../src/error.ts";
 import type { Systemd, UnitProperty } from "../../src/kernel/systemd.ts";
 import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
 import { devicePolicy } from "../cgroup-common/devices.ts";
-import { changeLimits } from "../cgroup-common/journal.ts";
-import type { Journal } from "../cgroup-common/setting.ts";
+import { changeLimits, withStuck } from "../cgroup-common/journal.ts";
 import { cgroupV1Driver } from "../cgroup-v1/driver.ts";
 import { changeDevices, changeLegacy, legacyWarnings } from "../cgroup-v1/update.ts";
 import { UNIFIED } from "../cgroup-v2/plan.ts";
 import { unifiedWarnings, updateLimits } from "../cgroup-v2/update.ts";
 import { withSystemd } from "./act.ts";
 import { deviceProperties } from "./devices.ts";
+import { heldFiles, holdAgain, stuckFiles } from "./held.ts";
 import { legacyProperties, property, tasksProperties, unifiedProperties } from "./properties.ts";
 import { unitOf } from "./unit.ts";
 
@@ -54,46 +54,50 @@ function heldStill(paths: Paths, change: () => void): void {
   }
 }
 
-/** Files, properties and devices. */
 function changeUnit(paths: Paths, resources: LinuxResources): void {
+  withSystemd((systemd) => changeWith(systemd, paths, resources));
+}
+
+/**
+ * Files, properties and devices. With any property systemd writes all files of the unit anew, as far as it knows their
+ * values and in its own grain: they are written once more behind it.
+ */
+export function changeWith(systemd: Systemd, paths: Paths, resources: LinuxResources): void {
   const directory = anyDirectory(paths);
   const { unit, kind } = unitOf(directory);
   const unified = isUnified(paths);
-  const write = (journal: Journal, limits: LinuxResources): void =>
-    unified ? updateLimits(journal, directory, limits) : changeLegacy(journal, paths, limits);
-  withSystemd((systemd) => {
-    const version = systemd.version();
-    const properties = [
-      ...(resources.devices === undefined
-        ? []
-        : deviceProperties(devicePolicy(resources.devices), paths.devices !== undefined)),
-      ...(unified ? unifiedProperties : legacyProperties)(resources, version),
-      ...tasksProperties(resources).last,
-    ];
+  const version = systemd.version();
+  const properties = [
+    ...(resources.devices === undefined
+      ? []
+      : deviceProperties(devicePolicy(resources.devices), paths.devices !== undefined)),
+    ...(unified ? unifiedProperties : legacyProperties)(resources, version),
+    ...tasksProperties(resources).last,
+  ];
+  const original = heldFiles(paths);
+  let before: UnitProperty[] | undefined;
+  try {
     changeLimits((journal) => {
-      write(journal, resources);
+      if (unified) updateLimits(journal, directory, resources);
+      else changeLegacy(journal, paths, resources);
       if (properties.length === 0) return;
-      const before = propertiesNow(systemd, unit, kind, properties);
+      const files = heldFiles(paths);
+      before = propertiesNow(systemd, unit, kind, properties);
       systemd.setProperties(unit, properties);
-      try {
-        write(journal, rounded(resources));
-        // With them there are always properties.
-        changeDevices(paths, resources);
-      } catch (error) {
-        systemd.setProperties(unit, before);
-        throw error;
-      }
+      holdAgain(files);
+      // With them there are always properties.
+      changeDevices(paths, resources);
     });
-  });
-}
-
-/** Of the limits those that systemd does not hold exactly. */
-function rounded({ cpu, pids, blockIO, unified = {} }: LinuxResources): LinuxResources {
-  const { quota, period, burst } = cpu ?? {};
-  const files = Object.entries(unified).filter(([file]) =>
-    /^(cpu\.max|cpu\.max\.burst|pids\.max)$/.test(file),
-  );
-  return { cpu: { quota, period, burst }, pids, blockIO, unified: Object.fromEntries(files) };
+  } catch (thrown) {
+    if (before === undefined) throw thrown;
+    const stuck: string[] = [];
+    try {
+      systemd.setProperties(unit, before);
+    } catch {
+      stuck.push(`what systemd has for ${unit}`);
+    }
+    throw withStuck(thrown, [...stuck, ...stuckFiles(original)]);
+  }
 }
 
 /** The same properties with the values that they have now. */

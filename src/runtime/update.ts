@@ -118,10 +118,28 @@ function withDependents(asked: LinuxResources, merged: LinuxResources): LinuxRes
   const swaps = memory?.limit !== undefined || memory?.swap !== undefined;
   const bandwidth = cpu?.quota !== undefined || cpu?.period !== undefined;
   const { limit, swap, checkBeforeUpdate } = merged.memory ?? {};
-  const { quota, period } = merged.cpu ?? {};
+  const { quota, period, shares } = merged.cpu ?? {};
+  // Out of idle the kernel gives a weight of its own.
+  const weighs = cpu?.idle === 0;
+  const weights = weighs ? weightsIn(merged) : {};
   return {
     ...asked,
     ...(swaps ? { memory: { ...memory, ...defined({ limit, swap, checkBeforeUpdate }) } } : {}),
-    ...(bandwidth ? { cpu: { ...cpu, ...defined({ quota, period }) } } : {}),
+    ...(bandwidth || weighs
+      ? {
+          cpu: {
+            ...cpu,
+            ...(bandwidth ? defined({ quota, period }) : {}),
+            ...(weighs ? defined({ shares }) : {}),
+          },
+        }
+      : {}),
+    ...(Object.keys(weights).length === 0 ? {} : { unified: { ...weights, ...asked.unified } }),
   };
+}
+
+/** Weights for CPUs among the files. */
+function weightsIn({ unified = {} }: LinuxResources): Record<string, string> {
+  const kept = Object.entries(unified).filter(([file]) => /^cpu\.weight(\.nice)?$/.test(file));
+  return Object.fromEntries(kept);
 }

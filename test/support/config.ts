@@ -1,6 +1,13 @@
 // The config.json that `runc spec` writes, as a value to start from in tests of bundles, without its terminal.
 
-type Resources = { devices?: unknown[]; memory?: unknown; pids?: unknown; cpu?: unknown; blockIO?: unknown };
+type Resources = {
+  devices?: unknown[];
+  memory?: unknown;
+  pids?: unknown;
+  cpu?: unknown;
+  blockIO?: unknown;
+  unified?: unknown;
+};
 
 /** The parts of a config.json that tests change; see runtime-spec config.md and config-linux.md. */
 export type Config = {

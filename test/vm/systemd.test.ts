@@ -41,6 +41,12 @@ const files: VmFiles = {
     linux.resources.pids = { limit: 1 };
     linux.resources.blockIO = { weight: 300 };
   }),
+  ...bundle("exact", "sleep 1000", ({ linux }) => {
+    linux.cgroupsPath = "system-box.slice:box:exact";
+    linux.resources.cpu = { shares: 512, quota: 12_345, period: 50_000 };
+    linux.resources.pids = { limit: 1 };
+    linux.resources.unified = { "memory.max": "64M", "memory.high": "0x2800000", "io.weight": "default 40" };
+  }),
   ...bundle("annotated", "sleep 1000", (config) => {
     config.annotations = {
       "org.systemd.property.TimeoutStopSec": "123.5",
@@ -84,6 +90,7 @@ const files: VmFiles = {
 
 const FILES =
   "memory.max memory.low memory.swap.max cpu.weight cpu.max cpuset.cpus pids.max io.weight cgroup.controllers";
+const EXACT = "memory.max memory.high cpu.max pids.max io.weight";
 const PROPERTIES =
   "MemoryMax MemoryLow MemorySwapMax CPUWeight CPUQuotaPerSecUSec CPUQuotaPeriodUSec AllowedCPUs TasksMax IOWeight";
 
@@ -143,6 +150,20 @@ const script = `
   outcome refused-files values
   outcome paused ctr-bun oci pause limits
   outcome paused-deleted ctr-bun oci delete --force limits
+
+  quietly $CTR run -d -b /b/exact exact
+  exact() { (cd $system/system-box.slice/box-exact.scope; for file in $1; do echo "$file $(cat $file)"; done); }
+  outcome exact exact '${EXACT}'
+  quietly ctr-bun oci update --pids-limit 50 exact
+  outcome exact-updated exact '${EXACT}'
+  quietly ctr-bun oci update --cpu-idle 1 exact
+  outcome idle exact cpu.idle
+  quietly ctr-bun oci update --cpu-idle 0 exact
+  outcome busy exact 'cpu.idle cpu.weight'
+  systemctl daemon-reload
+  outcome exact-reloaded exact '${EXACT}'
+  outcome busy-reloaded exact 'cpu.idle cpu.weight'
+  quietly ctr-bun oci delete --force exact
 
   quietly $CTR run -d -b /b/annotated annotated
   outcome annotated cat /run/said
@@ -361,6 +382,26 @@ describe("limits", () => {
     expect(text("update-refused")).toContain("exit code 1: ctr-bun: --cpuset-cpus");
     expect(lines("refused-properties").sort()).toEqual(newSet);
     expect(lines("refused-files")).toEqual(newlyWritten);
+  });
+
+  const exact = (pids: number, cpuMax: string) => [
+    `memory.max ${64 * mebibyte}`,
+    `memory.high ${40 * mebibyte}`,
+    `cpu.max ${cpuMax}`,
+    `pids.max ${pids}`,
+    "io.weight default 40",
+  ];
+
+  test("that an update does not name stay exactly as they are, in whatever form they were given", () => {
+    expect(lines("exact")).toEqual(exact(1, "12345 50000"));
+    expect(lines("exact-updated")).toEqual(exact(50, "12345 50000"));
+    expect(lines("exact-reloaded")).toEqual(exact(50, "12500 50000"));
+  });
+
+  test("end to be idle for good, with the weight from before", () => {
+    expect(text("idle")).toBe("exit code 0: cpu.idle 1");
+    expect(lines("busy")).toEqual(["cpu.idle 0", "cpu.weight 59"]);
+    expect(lines("busy-reloaded")).toEqual(["cpu.idle 0", "cpu.weight 59"]);
   });
 
   test("hold: memory, and devices by access", () => {

@@ -71,7 +71,7 @@ describe("on cgroup v2", () => {
     expect(unified(resources, 253).slice(-2)).toEqual(["OOMPolicy=kill", "MemoryZSwapMax=infinity"]);
   });
 
-  test("files of unified are properties where systemd has one, and nobody's guess where they make no sense", () => {
+  test("files of unified are properties where systemd has one", () => {
     const files = {
       "memory.high": "1000",
       "memory.max": "max",
@@ -94,10 +94,62 @@ describe("on cgroup v2", () => {
       "AllowedCPUs=02",
       "IOWeight=40",
     ]);
-    expect(unified({ unified: { "memory.max": "lots", "cpu.max": "a b c", "cpu.weight": "-1" } })).toEqual(
-      [],
+  });
+
+  test.each([
+    ["memory.max", "64M", "MemoryMax=67108864"],
+    ["memory.high", " 0x2800000\n", "MemoryHigh=41943040"],
+    ["memory.low", "010k", "MemoryLow=8192"],
+    ["memory.min", "max", "MemoryMin=infinity"],
+    ["memory.swap.max", "1g", "MemorySwapMax=1073741824"],
+    ["cpu.weight", "0x4d", "CPUWeight=77"],
+    ["cpu.weight.nice", "-20", "CPUWeight=8668"],
+    ["cpu.weight.nice", "0", "CPUWeight=100"],
+    ["cpu.weight.nice", "19", "CPUWeight=1"],
+    ["cpu.idle", "1", "CPUWeight=0"],
+    ["cpu.idle", "0", "CPUWeight=100"],
+    ["io.weight", "8:0 300\ndefault 40\n8:16 7", "IOWeight=40"],
+    ["io.weight", "40", "IOWeight=40"],
+    ["io.weight", "8:0 300", undefined],
+    ["cpuset.cpus", "0-7:1/4, 9", "AllowedCPUs=1102"],
+    ["cpuset.cpus", "", "AllowedCPUs="],
+    ["memory.zswap.max", "nonsense", undefined],
+  ])("%s of %j is %s", (file, text, expected) => {
+    expect(unified({ unified: { [file]: text } })).toEqual(expected === undefined ? [] : [expected]);
+  });
+
+  test.each([
+    ["memory.max", "lots"],
+    ["memory.max", "08"],
+    ["memory.max", "64MB"],
+    ["memory.max", "-1"],
+    ["memory.max", "16E"],
+    ["cpu.max", "a b c"],
+    ["cpu.weight", "-1"],
+    ["cpu.weight", "10001"],
+    ["cpu.weight.nice", "20"],
+    ["cpu.idle", "2"],
+    ["io.weight", "default"],
+    ["cpuset.cpus", "all"],
+    ["cpuset.mems", "3-1"],
+  ])("%s of %j is refused by its name: systemd would write something else over it", (file, text) => {
+    expect(() => unified({ unified: { [file]: text } })).toThrow(
+      expect.objectContaining({
+        code: "INVALID_CONFIG",
+        field: `linux.resources.unified.${file}`,
+        message: `${JSON.stringify(text)} cannot be told to systemd, which writes that file too`,
+      }),
     );
-    expect(unified({ cpu: { cpus: "0-99999999999" } })).toEqual([]);
+  });
+
+  test("a list of CPUs that no kernel has is refused", () => {
+    expect(() => unified({ cpu: { cpus: "0-99999999999" } })).toThrow("cannot be told to systemd");
+  });
+
+  test("an end of idle is the weight of the shares, or the usual one", () => {
+    expect(unified({ cpu: { idle: 0, shares: 512 } })).toEqual(["CPUWeight=59"]);
+    expect(unified({ cpu: { idle: 0 } })).toEqual(["CPUWeight=100"]);
+    expect(unified({ cpu: { idle: 0 } }, 251)).toEqual([]);
   });
 });
 
@@ -125,6 +177,8 @@ test("a limit of tasks leaves room for the process that makes the container's, a
   expect(tasks(1)).toEqual(["TasksMax=2", "TasksMax=1"]);
   expect(tasks(0)).toEqual(["TasksMax=2", "TasksMax=1"]);
   expect(shown(tasksProperties({ unified: { "pids.max": "9" } }).last)).toEqual(["TasksMax=9"]);
+  expect(shown(tasksProperties({ unified: { "pids.max": "0x20" } }).last)).toEqual(["TasksMax=32"]);
+  expect(() => tasksProperties({ unified: { "pids.max": "few" } })).toThrow("cannot be told to systemd");
   expect(tasksProperties({})).toEqual({ first: [], last: [] });
 });
 

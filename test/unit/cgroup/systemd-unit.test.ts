@@ -9,9 +9,9 @@ import { expandSlice, unitOf, unitPlace } from "../../../drivers/cgroup-systemd/
 import { asCtrError, fail } from "../../../src/error.ts";
 import { hybrid } from "./fixtures.ts";
 
-const placed = (cgroupsPath: string | undefined, user = false, id = "c1") => {
+const placed = (cgroupsPath: string | undefined, user = false, id = "c1", version = 252) => {
   const request = { id, cgroupsPath, resources: undefined, ownNamespace: true };
-  const { unit, kind, slice, parts } = unitPlace(request, user);
+  const { unit, kind, slice, parts } = unitPlace(request, user, version);
   return `${kind} ${unit} in ${slice} at /${parts.join("/")}`;
 };
 
@@ -56,6 +56,9 @@ describe("a container's unit", () => {
 
   test("has a directory of another name where a cgroup has files of its own", () => {
     expect(placed("::memory")).toBe("Scope memory.scope in system.slice at /system.slice/_memory.scope");
+    expect(placed("a.slice::hugetlb")).toBe("Scope hugetlb.scope in a.slice at /a.slice/hugetlb.scope");
+    const at = (version: number) => placed("cpu.slice:memory.:y", false, "c1", version).split(" at ")[1];
+    expect([at(252), at(253)]).toEqual(["/_cpu.slice/memory.-y.scope", "/_cpu.slice/_memory.-y.scope"]);
     expect(placed("::_x")).toBe("Scope _x.scope in system.slice at /system.slice/__x.scope");
   });
 
@@ -103,13 +106,13 @@ describe("a container's unit", () => {
           ownNamespace: true,
           cgroupsPath: `${slice}:p:${text}`,
         };
-        const place = unitPlace(request, false);
+        const place = unitPlace(request, false, 252);
         const directory = `/sys/fs/cgroup/${place.parts.join("/")}`;
         const { unit, kind } = place;
         expect(unitOf(`${directory}${below}`)).toEqual({ unit, kind, directory });
       }),
     );
-    expect(expandSlice("-.slice")).toEqual([]);
+    expect(expandSlice("-.slice", 252)).toEqual([]);
   });
 });
 
