@@ -174,13 +174,17 @@ export function attachDevices({ directory, policy }: DeviceProgram): void {
   });
 }
 
-/** Takes a program of ours off that an earlier container has left. Who may not look for one is held by it. */
+/**
+ * Takes a program of ours off that an earlier container has left. Who may not look for one is held by it; a directory that
+ * is no cgroup (EBADF) has none.
+ */
 export function detachDevices(directory: string): void {
   withFd(open(directory, O_RDONLY | O_DIRECTORY), (cgroup) => {
     try {
       detachDevicePrograms(cgroup);
     } catch (thrown) {
-      if (asCtrError(thrown).errno !== "EPERM") throw thrown;
+      const { errno } = asCtrError(thrown);
+      if (errno !== "EPERM" && errno !== "EBADF") throw thrown;
     }
   });
 }
