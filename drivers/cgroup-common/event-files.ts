@@ -4,12 +4,11 @@
  * Sources: Documentation/admin-guide/cgroup-v2.rst, the files' own sections; pids.events is there on v1 too.
  */
 import type { CgroupEvent, EventWatch } from "../../src/driver.ts";
-import { O_DIRECTORY, O_RDONLY } from "../../src/kernel/constants.ts";
+import { DT_REG, O_DIRECTORY, O_RDONLY } from "../../src/kernel/constants.ts";
 import { close, listDirectory, open, statusOf, withFd } from "../../src/kernel/file.ts";
 import { dropEvents, watchFiles } from "../../src/kernel/notify.ts";
 import { type Counter, readPairs } from "./read.ts";
 
-const DT_REG = 8;
 /** Its lines are states, not counters. */
 const STATES = "cgroup.events";
 

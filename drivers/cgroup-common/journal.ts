@@ -78,7 +78,7 @@ function textNow(path: string): string | undefined {
 
 /** What to write so that a file that is given `data` holds `text` again, as far as `data` changes it. */
 export function linesBack(file: string, data: string, text: string): string[] {
-  const lines = text.split("\n").filter((line) => line !== "");
+  const lines = linesOf(text);
   const blank = data.indexOf(" ");
   const key = blank < 0 ? undefined : data.slice(0, blank);
   const none = key === undefined ? undefined : lineForNone(file, key);
@@ -86,8 +86,17 @@ export function linesBack(file: string, data: string, text: string): string[] {
   const [first = ""] = lines;
   // memory.oom_control and io.bfq.weight name in their first line what a bare number sets.
   if (/^-?\d+$/.test(data) && /^[a-z_]+ \d+$/.test(first)) return [first.slice(first.indexOf(" ") + 1)];
-  // A write of nothing would not reach the kernel.
+  return wholeText(text);
+}
+
+/** What to write, one write(2) each, so that a file holds all of `text`. A write of nothing would not reach the kernel. */
+export function wholeText(text: string): string[] {
+  const lines = linesOf(text);
   return lines.length === 0 ? ["\n"] : lines;
+}
+
+function linesOf(text: string): string[] {
+  return text.split("\n").filter((line) => line !== "");
 }
 
 /** In files with a line for each device: what gives one back that had no line. */

@@ -2,11 +2,11 @@
  * Sending a signal to every process of a cgroup. A PID may belong to another process by the time it is used, so each is
  * held by a pidfd first, and signalled only if the cgroup still lists it then.
  */
+import { SIGKILL } from "../../src/kernel/constants.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
 import { close } from "../../src/kernel/file.ts";
 import { sys } from "../../src/kernel/raw.ts";
 
-const SIGKILL = 9;
 /** Rounds in which new processes may turn up without a freezer to hold them still. */
 const ROUNDS = 100;
 

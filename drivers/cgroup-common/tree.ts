@@ -9,6 +9,7 @@ import {
   AT_REMOVEDIR,
   CGROUP_SUPER_MAGIC,
   CGROUP2_SUPER_MAGIC,
+  DT_DIR,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_RDONLY,
@@ -19,7 +20,6 @@ import { close, readAll, tryOpen, tryUnlink } from "../../src/kernel/file.ts";
 import { type FileSystem, tryFileSystemOf } from "../../src/kernel/file-system.ts";
 import { waitUntil } from "./wait.ts";
 
-const DT_DIR = 4;
 const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 /** Descriptors of directories that a walk holds at once. */
 const MOST_HELD = 64;

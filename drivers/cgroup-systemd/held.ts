@@ -5,6 +5,7 @@
  */
 import { check } from "../../src/kernel/check.ts";
 import { readTextIfAny, tryWriteFile } from "../../src/kernel/file.ts";
+import { wholeText } from "../cgroup-common/journal.ts";
 
 type Paths = Readonly<Record<string, string>>;
 
@@ -84,9 +85,7 @@ function writeAgain({ path, text }: Held): number {
   } catch {
     // Writing fails as well, and its error is given.
   }
-  const lines = text.split("\n").filter((line) => line !== "");
-  // A write of nothing would not reach the kernel.
-  for (const line of lines.length === 0 ? ["\n"] : lines) {
+  for (const line of wholeText(text)) {
     const result = tryWriteFile(path, line);
     if (result < 0) return result;
   }

@@ -3,8 +3,10 @@
  * src/driver.ts asks for, put together from this folder.
  * Not here: the steps of a plan (plan.ts), any one controller's values (one file each).
  */
+
 import type { CgroupDriver } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
+import { SIGKILL } from "../../src/kernel/constants.ts";
 import { tryWriteFile } from "../../src/kernel/file.ts";
 import { prepareCgroups } from "../cgroup-common/prepare.ts";
 import { type WriteFirst, writeSetting } from "../cgroup-common/setting.ts";
@@ -30,8 +32,6 @@ import { type LegacyPrepare, NAME, planCgroup } from "./plan.ts";
 import { readStats } from "./stats.ts";
 
 type Paths = Readonly<Record<string, string>>;
-
-const SIGKILL = 9;
 
 export const cgroupV1Driver: CgroupDriver = {
   kind: "cgroup",

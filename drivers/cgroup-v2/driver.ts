@@ -2,8 +2,10 @@
  * The cgroup driver for hosts with a cgroup2 tree alone: what the contract of src/driver.ts asks for, put together from
  * this folder. Not here: the steps of a plan (plan.ts), any one controller's values (one file each).
  */
+
 import type { CgroupDriver } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
+import { SIGKILL } from "../../src/kernel/constants.ts";
 import { tryWriteFile } from "../../src/kernel/file.ts";
 import { type Prepare, prepareCgroups } from "../cgroup-common/prepare.ts";
 import { type WriteFirst, writeSetting } from "../cgroup-common/setting.ts";
@@ -24,8 +26,6 @@ import { NAME, planCgroup, UNIFIED } from "./plan.ts";
 import { readStats } from "./stats.ts";
 
 type Paths = Readonly<Record<string, string>>;
-
-const SIGKILL = 9;
 
 export const cgroupV2Driver: CgroupDriver = {
   kind: "cgroup",

@@ -10,13 +10,13 @@ import { type Process, RuntimeConfig } from "../spec/runtime/config.ts";
 import { capabilitySets, capabilityWarnings, chooseCapabilities } from "./config/capabilities.ts";
 import { buildWorkingDirectory } from "./config/command.ts";
 import { changeEnv, parseEnvFlag, withHome } from "./config/env.ts";
-import { containerDirectory, findContainer } from "./containers.ts";
+import { containerDirectory } from "./containers.ts";
 import { type Engine, requireRoot } from "./engine.ts";
 import { readEnvFiles } from "./files.ts";
 import { inFlags } from "./flag-fields.ts";
 import { findUser } from "./image-files.ts";
 import type { ContainerRecord } from "./record.ts";
-import { containerStatus } from "./status.ts";
+import { findRunning } from "./status.ts";
 
 /** The flags of `exec`. */
 export interface ExecFlags {
@@ -37,14 +37,7 @@ export async function execProgram(
   flags: ExecFlags,
 ): Promise<number> {
   requireRoot(engine.host, "exec");
-  const record = findContainer(engine.settings.store, text);
-  if (containerStatus(engine, record).status !== "running") {
-    throw fail({
-      code: "NOT_RUNNING",
-      message: `container ${text} is not running`,
-      hint: "'ctr-bun ps' lists those that run",
-    });
-  }
+  const record = findRunning(engine, text);
   if (flags.tty && flags.interactive && !process.stdin.isTTY) {
     throw fail({ code: "NO_TERMINAL", field: "--tty", message: "the input device is not a TTY" });
   }

@@ -1,7 +1,9 @@
 /**
  * What a container is doing now: its record, corrected by what the runtime knows of its process.
  */
+import { fail } from "../error.ts";
 import { containerState } from "../runtime/lifecycle.ts";
+import { findContainer } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import type { ContainerRecord } from "./record.ts";
 
@@ -23,4 +25,15 @@ export function containerStatus(engine: Pick<Engine, "stateRoot">, record: Conta
   // The ctr-bun that waited for it was killed before it could say how it ended.
   if (status === "running") return { status: "exited", pid: 0, exitCode: UNKNOWN_EXIT };
   return { status, pid: 0, exitCode };
+}
+
+/** A container that runs, by its name or ID. @throws CtrError NOT_FOUND, AMBIGUOUS, NOT_RUNNING. */
+export function findRunning(engine: Pick<Engine, "stateRoot" | "settings">, text: string): ContainerRecord {
+  const record = findContainer(engine.settings.store, text);
+  if (containerStatus(engine, record).status === "running") return record;
+  throw fail({
+    code: "NOT_RUNNING",
+    message: `container ${text} is not running`,
+    hint: "'ctr-bun ps' lists those that run",
+  });
 }

@@ -8,10 +8,10 @@ import { containerProcesses } from "../runtime/lifecycle.ts";
 import { type Column, FULL_COLUMNS, PODMAN_COLUMNS, PS_COLUMNS } from "../runtime/process-columns.ts";
 import { processCells, type UserFiles } from "../runtime/process-table.ts";
 import { processLines } from "../runtime/processes.ts";
-import { containerDirectory, findContainer } from "./containers.ts";
+import { containerDirectory } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { userFiles } from "./image-files.ts";
-import { containerStatus } from "./status.ts";
+import { findRunning } from "./status.ts";
 
 /** A heading and a row for each process; or the lines of ps(1). */
 export type Processes =
@@ -25,14 +25,7 @@ export type Wanted =
 
 /** @throws CtrError NOT_FOUND, NOT_RUNNING; USAGE for a column that there is not. */
 export function containerTop(engine: Engine, text: string, words: readonly string[]): Processes {
-  const record = findContainer(engine.settings.store, text);
-  if (containerStatus(engine, record).status !== "running") {
-    throw fail({
-      code: "NOT_RUNNING",
-      message: `container ${text} is not running`,
-      hint: "'ctr-bun ps' lists those that run",
-    });
-  }
+  const record = findRunning(engine, text);
   const wanted = wantedColumns(words);
   const pids = containerProcesses(engine.stateRoot, record.id, engine.registry);
   if ("options" in wanted) return { lines: processLines(pids, wanted.options) };

@@ -256,6 +256,10 @@ export const SIGKILL = 9;
 export const SIGCHLD = 17;
 export const CLD_EXITED = 1;
 
+// include/linux/fs_types.h
+export const DT_DIR = 4;
+export const DT_REG = 8;
+
 // include/uapi/linux/magic.h
 export const CGROUP_SUPER_MAGIC = 0x27e0eb;
 export const CGROUP2_SUPER_MAGIC = 0x63677270;

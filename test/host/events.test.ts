@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
 import { type Bundle, CTR_BUN, freshID, makeBundle } from "../support/bundle.ts";
 import type { Config } from "../support/config.ts";
+import { until } from "../support/until.ts";
 
 let bundle: Bundle;
 beforeAll(() => {
@@ -55,13 +56,6 @@ function listen(
     return { code: await child.exited, lines: lines(out) };
   };
   return { pid: child.pid, ended: ended() };
-}
-
-/** Waits for a condition, up to ten seconds. */
-async function until(condition: () => boolean): Promise<void> {
-  for (const end = Date.now() + 10_000; !condition(); await Bun.sleep(10)) {
-    if (Date.now() > end) throw new Error("it did not come to that");
-  }
 }
 
 /** What the descriptors of a process lead to; those that close meanwhile are left out. */

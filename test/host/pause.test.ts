@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Bundle, freshID, makeBundle, type Result } from "../support/bundle.ts";
+import { until } from "../support/until.ts";
 
 const COUNT = "trap 'exit 3' TERM; while :; do echo x >> /tmp/count; sleep 0.02; done";
 
@@ -36,13 +37,6 @@ async function container(work: (id: string) => void | Promise<void>, started = t
 /** How much the container's program wrote so far. */
 function counted(): number {
   return statSync(join(bundle.rootfs, "tmp/count"), { throwIfNoEntry: false })?.size ?? 0;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; !condition(); tries++) {
-    if (tries > 500) throw new Error("it did not come to that");
-    await Bun.sleep(10);
-  }
 }
 
 describe("pause", () => {

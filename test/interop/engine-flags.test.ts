@@ -3,7 +3,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { newWorld, until, type World } from "./engine-setup.ts";
+import { until } from "../support/until.ts";
+import { newWorld, type World } from "./engine-setup.ts";
 
 let world: World;
 beforeAll(async () => {

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { imagePath } from "../support/images.ts";
-import { newWorld, until, type World } from "./engine-setup.ts";
+import { until } from "../support/until.ts";
+import { newWorld, type World } from "./engine-setup.ts";
 
 let world: World;
 let fifo: string;

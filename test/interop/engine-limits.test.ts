@@ -6,7 +6,8 @@ import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { runOnTerminal } from "../support/terminal.ts";
 import { command } from "../support/two-runtimes.ts";
-import { executable, newWorld, type Result, until, type World } from "./engine-setup.ts";
+import { until } from "../support/until.ts";
+import { executable, newWorld, type Result, type World } from "./engine-setup.ts";
 import { type Podman, startPodman } from "./podman-setup.ts";
 
 let world: World;

@@ -2,7 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { executable, newWorld, until, type World } from "./engine-setup.ts";
+import { until } from "../support/until.ts";
+import { executable, newWorld, type World } from "./engine-setup.ts";
 
 let world: World;
 beforeAll(async () => {

@@ -146,12 +146,3 @@ function processesOf(store: string): string[] {
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => mentions(`/proc/${pid}/mountinfo`, store));
 }
-
-/** Waits up to `seconds` until `test` holds. */
-export async function until(test: () => boolean | Promise<boolean>, seconds = 30): Promise<void> {
-  const end = performance.now() + seconds * 1000;
-  while (!(await test())) {
-    if (performance.now() > end) throw new Error(`not so within ${seconds} s: ${test.toString()}`);
-    await Bun.sleep(20);
-  }
-}

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { CTR_BUN } from "../support/bundle.ts";
 import { cgroupFilesOf, holds, removeWhenLeft } from "../support/cgroup-files.ts";
 import { LOOK, NAMESPACES } from "../support/container-look.ts";
+import { limitedFiles, limitFlags } from "../support/engine-limits.ts";
 import { type LoopDevice, makeLoopDevice } from "../support/loop-device.ts";
 import { command, compared, comparedCalls, untilLogged } from "../support/two-runtimes.ts";
 import { runScenarios } from "./podman-run.ts";
@@ -98,45 +99,12 @@ describe("a container in the background", () => {
 
   compared("every limit, in all files of its cgroup", engine, async (way) => {
     const name = way.name("limits");
-    const { path } = loop;
-    const rates = ["--device-read-bps", `${path}:1mb`, "--device-write-bps", `${path}:2mb`];
-    const limits = [
-      ...[
-        "--memory",
-        "64m",
-        "--memory-swap",
-        "128m",
-        "--memory-reservation",
-        "32m",
-        "--memory-swappiness",
-        "10",
-      ],
-      ...["--cpu-period", "50000", "--cpu-quota", "25000", "--cpu-shares", "500", "--cpuset-cpus", "0"],
-      ...[
-        "--cpuset-mems",
-        "0",
-        "--pids-limit",
-        "33",
-        "--blkio-weight",
-        "300",
-        "--oom-kill-disable",
-        ...rates,
-      ],
-      ...["--device-read-iops", `${path}:100`, "--device-write-iops", `${path}:200`],
-      ...["--device-cgroup-rule", "c 10:229 r", "--cgroup-parent", `/${GROUP}`],
-    ];
+    const limits = [...limitFlags(loop, GROUP), "--blkio-weight", "300"];
     await way.ok([...START, "--name", name, ...limits, "box", "sleep", "100"]);
     const { out } = await way.quietly(["inspect", "--format", "{{.State.Pid}}", name]);
     const note = (when: string, ...lines: string[]) =>
       way.note(when, cgroupFilesOf(Number(out)), (files) => holds(files, ...lines));
-    note(
-      "at first",
-      "memory/memory.memsw.limit_in_bytes 134217728",
-      "memory/memory.swappiness 10",
-      "cpu/cpu.cfs_quota_us 25000",
-      `blkio/blkio.throttle.write_iops_device ${loop.major}:${loop.minor} 200`,
-      "pids/pids.max 33",
-    );
+    note("at first", ...limitedFiles(loop));
     const changed = ["--memory", "32m", "--cpus", "0.3", "--cpu-shares", "300", "--cpuset-cpus", "0-1"];
     await way.ok(["update", ...changed, "--blkio-weight", "200", name]);
     note("updated", "memory/memory.limit_in_bytes 33554432", "blkio/blkio.bfq.weight 200");

@@ -15,6 +15,7 @@ import {
 } from "../support/cgroup-files.ts";
 import type { Config } from "../support/config.ts";
 import { type Beside, makeBeside, type Runtime } from "../support/runc-beside.ts";
+import { until } from "../support/until.ts";
 
 const PARENT = `ctr-bun-test-${process.pid}`;
 const ALL = Object.keys(hierarchies());
@@ -68,13 +69,6 @@ async function created<T>(
 
 async function stateOf(runtime: Runtime, id: string): Promise<{ pid: number; status: string }> {
   return JSON.parse((await runtime.ask("state", id)).out);
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await condition()); tries++) {
-    if (tries > 500) throw new Error("it did not come to that");
-    await Bun.sleep(20);
-  }
 }
 
 /** A process of the test's own, in that cgroup in some hierarchies. */

@@ -2,12 +2,14 @@
  * The workbench of the conformance suite of cgroup drivers: containers that are nothing but cgroups with processes in
  * them, made and taken away by the driver under test. Not here: what is tested (the sections beside this file).
  */
+
 import { test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { removeCgroups } from "../../../drivers/cgroup-common/tree.ts";
 import { waitUntil } from "../../../drivers/cgroup-common/wait.ts";
 import { type CgroupDriver, type CgroupPart, createRegistry, type Host } from "../../../src/driver.ts";
 import { asCtrError, type CtrError } from "../../../src/error.ts";
+import { SIGKILL } from "../../../src/kernel/constants.ts";
 import type { HostStep } from "../../../src/plan/step.ts";
 import { actAll, closeAll, madeCgroups, removeMade } from "../../../src/runtime/act.ts";
 import type { HostContext } from "../../../src/runtime/host-context.ts";
@@ -84,8 +86,6 @@ interface Startable extends Pick<CgroupPart, "before" | "attach" | "join" | "clo
 }
 
 const LIMIT = 20_000;
-const SIGKILL = 9;
-
 function until(what: string, condition: () => boolean): void {
   if (!waitUntil(condition, LIMIT)) throw new Error(`did not come to it: ${what}`);
 }

@@ -2,13 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import type { CgroupEvent, EventWatch } from "../../../src/driver.ts";
-import { POLLIN } from "../../../src/kernel/constants.ts";
+import { POLLIN, SIGKILL } from "../../../src/kernel/constants.ts";
 import { poll } from "../../../src/kernel/poll.ts";
 import type { Bench, Container } from "./bench.ts";
 
 const MIB = 1 << 20;
-const SIGKILL = 9;
-
 export function eventsSection(bench: Bench): void {
   const { create, until, endOf, driver, has } = bench;
 

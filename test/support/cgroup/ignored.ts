@@ -1,12 +1,12 @@
 /**
  * Section of the conformance suite of cgroup drivers: `unified`, what is ignored with a warning, and what cannot be held.
  */
+
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, rmdirSync } from "node:fs";
+import { SIGKILL } from "../../../src/kernel/constants.ts";
 import type { LinuxResources } from "../../../src/spec/runtime/resources.ts";
 import { type Bench, errorOf, where } from "./bench.ts";
-
-const SIGKILL = 9;
 
 /** Properties that v2 has nothing like; on v1 some of them can be had. */
 const NOT_ON_V2: readonly (readonly [field: string, resources: LinuxResources])[] = [

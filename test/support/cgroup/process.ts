@@ -12,6 +12,7 @@ import {
   O_RDONLY,
   O_RDWR,
   O_TRUNC,
+  SIGKILL,
 } from "../../../src/kernel/constants.ts";
 import { errnoName } from "../../../src/kernel/errno.ts";
 import { close, open, withFd } from "../../../src/kernel/file.ts";
@@ -27,8 +28,6 @@ import { CHILD, cloneStep } from "../../../src/plan/stage0.ts";
 import type { InitStep, Row } from "../../../src/plan/step.ts";
 
 const ARCH: MachineArch = process.arch === "arm64" ? "aarch64" : "x86_64";
-const SIGKILL = 9;
-
 /** What a process does once it may: a script for sh, or rows of the machine with the buffers that they use. */
 export type Work =
   | string

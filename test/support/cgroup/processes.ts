@@ -1,10 +1,12 @@
 /** Section of the conformance suite of cgroup drivers: the processes of a container, its freezer, signals to all. */
+
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync } from "node:fs";
+import { SIGKILL } from "../../../src/kernel/constants.ts";
 import { readTextIfAny } from "../../../src/kernel/file.ts";
 import { type Bench, type Container, errorOf } from "./bench.ts";
 
-const [SIGUSR1, SIGKILL, SIGTERM] = [10, 9, 15];
+const [SIGUSR1, SIGTERM] = [10, 15];
 /** Makes processes as fast as it is let, each of which does the same, up to the pids limit. */
 const FORK_BOMB = "f() { while :; do (f) & sleep 0.01; done; }; f 2>/dev/null";
 

@@ -1,10 +1,11 @@
 /** Section of the conformance suite of cgroup drivers: taking a container's cgroup away, and nothing else. */
+
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, rmdirSync } from "node:fs";
 import { removeCgroups } from "../../../drivers/cgroup-common/tree.ts";
+import { SIGKILL } from "../../../src/kernel/constants.ts";
 import { type Bench, type Container, where } from "./bench.ts";
 
-const SIGKILL = 9;
 /** Levels that a container may have made below its own cgroup. */
 const DEEP = 120;
 
