@@ -3,7 +3,7 @@
  * a create that was killed has left behind. Not here: the record of a container that is made (state.ts).
  */
 import type { CgroupDriver, DriverRegistry } from "../driver.ts";
-import { fail } from "../error.ts";
+import { asCtrError, fail } from "../error.ts";
 import { close, readTextIfAny, removeDirectories, replaceFile, statusOf } from "../kernel/file.ts";
 import { poll } from "../kernel/poll.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
@@ -12,6 +12,7 @@ import type { Plan } from "../plan/step.ts";
 import { takeAway } from "./lock.ts";
 import {
   type ContainerRecord,
+  noContainer,
   processStat,
   readRecord,
   removeState,
@@ -50,6 +51,7 @@ export function missingCgroups(cgroupPaths: Cgroup["cgroupPaths"]): Record<strin
 
 /**
  * Notes what is about to be made, or was. Not synced: after a crash of the host there is nothing left to take away.
+ * Throws NO_CONTAINER where the directory was deleted meanwhile.
  */
 export function noteCreating(
   root: string,
@@ -61,7 +63,13 @@ export function noteCreating(
   const made = resctrl === undefined ? {} : { resctrl: resctrl.made };
   const started = processStat(pid)?.started ?? "";
   const note: Creating = { pid, started, cgroupPaths, cgroupDriver, ...made };
-  replaceFile(path, new TextEncoder().encode(JSON.stringify(note)), 0o600, false);
+  try {
+    replaceFile(path, new TextEncoder().encode(JSON.stringify(note)), 0o600, false);
+  } catch (thrown) {
+    // Until there is a note, delete takes the directory for left behind.
+    if (asCtrError(thrown).errno === "ENOENT") throw noContainer(root, id);
+    throw thrown;
+  }
 }
 
 /** The note; undefined where there is none, or it is damaged. */

@@ -17,14 +17,15 @@ const SCRIPT = `
   "$2" test ${GUEST} --only-failures --timeout=60000
   code=$?
   [ -e "$1/net_cls.classid" ] && rmdir "$1/ctr-bun"
-  for try in 1 2 3 4 5 6 7 8 9; do
+  for try in $(seq 150); do
     sleep 0.1
     umount "$1" 2>/dev/null
     sleep 0.1
-    grep -q net_cls /proc/self/cgroup || break
+    grep -q net_cls /proc/self/cgroup || exit $code
     network "$1"
   done
-  exit $code`;
+  echo "the hierarchy of net_cls stays: engines take it for one that is mounted"
+  exit 1`;
 
 test.skipIf(process.getuid?.() !== 0 || mode !== "hybrid")(
   "the v1 driver passes without a cgroup2 tree",
