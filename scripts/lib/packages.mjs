@@ -19,6 +19,7 @@ export const testPackages = [
   "crun", // peers to compare with
   "dbus-daemon", // a bus for the client of D-Bus
   "gcc", // small C programs that a test runs inside
+  "gcc-multilib", // 32-bit ones
   "iptables", // what dockerd, unpacked below, needs of the host
   "libc6-dev",
   "libdevmapper1.02.1",
@@ -44,4 +45,9 @@ export const testTools = [
   { package: "apparmor", file: "sbin/apparmor_parser" }, // compiles the profiles of a test
   { package: "containerd", file: "usr/bin/containerd" }, // engines that use ctr-bun as their runtime
   { package: "docker.io", file: "usr/sbin/dockerd" },
+  // Docker's default seccomp profile, which ours is compared with
+  {
+    package: "golang-github-docker-docker-dev",
+    file: "usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json",
+  },
 ];
