@@ -210,6 +210,96 @@ export interface SeccompDriver extends Driver {
   ): LinuxSeccomp;
   /** ctr-bun's own default profile, given the capabilities that the container has. */
   defaultProfile(capabilities: readonly string[], arch: Host["arch"]): LinuxSeccomp;
+  /** What people look at profiles with; loaded when it is called. A driver may be without. */
+  workbench?(): SeccompWorkbench;
+}
+
+/** A profile for one container, and where its rules stand in what it was made of. */
+export interface SeccompSource {
+  readonly profile: LinuxSeccomp;
+  /** Of each rule of the profile: `linux.seccomp.syscalls[3]`. */
+  readonly places: readonly string[];
+  /** Rules that do not hold for this container, and why: `only with CAP_SYS_ADMIN`. */
+  readonly left: readonly {
+    readonly place: string;
+    readonly names: readonly string[];
+    readonly action: string;
+    readonly why: string;
+  }[];
+}
+
+/** What a call gets under a profile. */
+export interface SeccompOutcome {
+  /** The conditions under which it does: `args[0] == 0x28`; undefined where nothing is asked. */
+  readonly when: string | undefined;
+  /** The arguments that were given, or else some for which it is so. */
+  readonly args: readonly bigint[];
+  /** SECCOMP_RET_*, and in words: `ERRNO 38 (ENOSYS)`. */
+  readonly answer: number;
+  readonly verdict: string;
+  /** Place of the rule that decides; undefined where none does. */
+  readonly rule: string | undefined;
+  readonly why: string;
+  /** The instructions that are executed, by their places in the filter. */
+  readonly path: readonly number[];
+}
+
+/** Why a call gets what it gets. */
+export interface SeccompExplanation {
+  /** Its name; a number that has none as it is. */
+  readonly syscall: string;
+  readonly number: number;
+  readonly architecture: string;
+  /** In the order in which conditions are asked; one where arguments are given or none is asked for. */
+  readonly outcomes: readonly SeccompOutcome[];
+  /** What else the profile says of the call, and why it does not count. */
+  readonly notes: readonly string[];
+}
+
+/** A call, or a range of numbers without names, that two profiles answer differently. */
+export interface SeccompDifference {
+  readonly architecture: string;
+  /** `*` for all calls of an architecture that only one of them covers. */
+  readonly syscall: string;
+  /** As in {@link SeccompOutcome}. */
+  readonly when: string | undefined;
+  /** Arguments for which it is so. */
+  readonly args: readonly bigint[] | undefined;
+  readonly verdicts: readonly [string, string];
+  /** The rules that decide, where there are any. */
+  readonly rules: readonly [string | undefined, string | undefined];
+}
+
+/** Looking at profiles and filters. */
+export interface SeccompWorkbench {
+  /** As {@link SeccompDriver.readProfile}; `prefix` stands before the places: `linux.seccomp.`. */
+  read(
+    document: unknown,
+    capabilities: readonly string[],
+    arch: Host["arch"],
+    kernel: Host["kernelVersion"],
+    prefix: string,
+  ): SeccompSource;
+  /** A filter as text, one line an instruction. */
+  disassemble(filter: Uint8Array): string;
+  /** struct sock_filter, field by field. */
+  instructions(filter: Uint8Array): readonly { code: number; jt: number; jf: number; k: number }[];
+  /**
+   * Why a call, by name or number, gets what it gets. Without arguments: every outcome that it can have.
+   * @param architecture as uname(1), Go or a profile has it: `x86_64`, `386`, `SCMP_ARCH_ARM`
+   * @throws CtrError USAGE for a call or an architecture that is not known
+   */
+  explain(
+    source: SeccompSource,
+    kernel: Host["kernelVersion"],
+    architecture: string,
+    syscall: string,
+    args?: readonly bigint[],
+  ): SeccompExplanation;
+  /** The host that runs programs of an architecture: `arm` to `aarch64`. Throws as {@link explain}. */
+  hostOf(architecture: string): Host["arch"];
+  /** Every call that two profiles answer differently. */
+  diff(one: SeccompSource, other: SeccompSource, arch: Host["arch"]): readonly SeccompDifference[];
 }
 
 // --- namespace ----------------------------------------------------------------------------------------------------

@@ -43,6 +43,11 @@ const hosts: Readonly<Record<Host["arch"], readonly (readonly [SeccompArchitectu
   ],
 };
 
+/** Every way of making system calls that a host may have, its own first, by the names in profiles. */
+export function abisOf(arch: Host["arch"]): readonly (readonly [SeccompArchitecture, Abi])[] {
+  return hosts[arch];
+}
+
 /** The host's own architecture. */
 export function nativeAbi(arch: Host["arch"]): Abi {
   return arch === "x86_64" ? x86_64 : aarch64;

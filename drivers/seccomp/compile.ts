@@ -20,7 +20,7 @@ import { type AbiRules, type CallRules, isCall, isPrivate, rulesFor } from "./ru
 import { type RangeList, rangeList, writeTree } from "./tree.ts";
 
 /** -1: what a tracer writes over the number of a call that it wants left out (seccomp(2)). */
-const SKIPPED = 0xffff_ffff;
+export const SKIPPED = 0xffff_ffff;
 
 /**
  * Compiles a profile.
@@ -63,7 +63,7 @@ export function compile(
  * runc's rule: where the default refuses, calls newer than the profile get ENOSYS, so that programs fall back to
  * older ones. A tracer is expected to know what it does.
  */
-function isPermissive(action: LinuxSeccomp["defaultAction"]): boolean {
+export function isPermissive(action: LinuxSeccomp["defaultAction"]): boolean {
   return action === "SCMP_ACT_ALLOW" || action === "SCMP_ACT_LOG" || action === "SCMP_ACT_TRACE";
 }
 

@@ -50,6 +50,21 @@ function words(value: bigint): Words {
   return { high: Number(value >> 32n), low: Number(value & 0xffff_ffffn) };
 }
 
+/** Whether a test holds for a call with these arguments; what is left out is 0. */
+export function testHolds(
+  { index, comparison, negated, mask, value }: Test,
+  args: readonly bigint[],
+): boolean {
+  const wanted = bigWord(value);
+  const given = (args[index] ?? 0n) & bigWord(mask);
+  const holds =
+    comparison === "eq" ? given === wanted : comparison === "gt" ? given > wanted : given >= wanted;
+  return holds !== negated;
+}
+
+/** Two words as the one number that they are. */
+export const bigWord = ({ high, low }: Words): bigint => (BigInt(high) << 32n) | BigInt(low);
+
 /** Whether a test holds for every argument, so that it says nothing: a mask of 0. */
 export function isVacuous({ mask }: Test): boolean {
   return mask.high === 0 && mask.low === 0;

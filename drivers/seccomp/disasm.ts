@@ -25,7 +25,7 @@ import { type SyscallTable, syscallNames } from "../../src/kernel/syscall-tables
 import { answerText } from "./answer.ts";
 
 /** struct sock_filter */
-interface Instruction {
+export interface Instruction {
   readonly code: number;
   readonly jt: number;
   readonly jf: number;
@@ -68,7 +68,8 @@ export function disasm(filter: Uint8Array): string {
   return `${lines.join("\n")}\n`;
 }
 
-function instructionsOf(filter: Uint8Array): Instruction[] {
+/** The fields of every instruction. */
+export function instructionsOf(filter: Uint8Array): Instruction[] {
   const view = new DataView(filter.buffer, filter.byteOffset, filter.byteLength);
   return Array.from({ length: Math.floor(filter.byteLength / SOCK_FILTER_SIZE) }, (_, index) => {
     const at = index * SOCK_FILTER_SIZE;

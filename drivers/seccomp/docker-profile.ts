@@ -9,9 +9,11 @@ import { lazy, object, optional, optionalText, rule } from "../../src/spec/build
 import { parseDocument } from "../../src/spec/parse.ts";
 import {
   LinuxSeccomp,
+  type LinuxSyscall,
   LinuxSyscallArg,
   SECCOMP_ACTIONS,
   SECCOMP_ARCHITECTURES,
+  type SeccompAction,
 } from "../../src/spec/runtime/seccomp.ts";
 import { FilledText, integer, TextList } from "../../src/spec/scalars.ts";
 
@@ -78,6 +80,24 @@ const DockerProfile = lazy(() =>
 const native = { x86_64: "SCMP_ARCH_X86_64", aarch64: "SCMP_ARCH_AARCH64" } as const;
 const goNames = { x86_64: "amd64", aarch64: "arm64" } as const;
 
+/** A profile for one container, and what of the document it was made of. */
+export interface ChosenProfile {
+  readonly profile: LinuxSeccomp;
+  /** Of each rule of the profile: which one of the document's it is. */
+  readonly from: readonly number[];
+  /** Rules of the document that do not hold for this container. */
+  readonly left: readonly LeftOut[];
+}
+
+/** A rule that was left out. */
+export interface LeftOut {
+  readonly index: number;
+  readonly names: readonly string[];
+  readonly action: SeccompAction;
+  /** `only with CAP_SYS_ADMIN` */
+  readonly why: string;
+}
+
 /**
  * A profile in Docker's form, or OCI's, as OCI's linux.seccomp for one container.
  * @param caps the container's bounding set: `CAP_SYS_ADMIN`, ...
@@ -89,26 +109,49 @@ export function fromDockerProfile(
   arch: Host["arch"],
   kernelVersion: Host["kernelVersion"],
 ): LinuxSeccomp {
+  return chooseRules(profile, caps, arch, kernelVersion).profile;
+}
+
+/** As {@link fromDockerProfile}, with where its rules are from. */
+export function chooseRules(
+  document: unknown,
+  caps: readonly string[],
+  arch: Host["arch"],
+  kernelVersion: Host["kernelVersion"],
+): ChosenProfile {
   const what = "seccomp profile";
-  const { architectures, archMap, syscalls } = parseDocument(DockerProfile, profile, what);
+  const { architectures, archMap, syscalls } = parseDocument(DockerProfile, document, what);
   const mapped = archMap?.find(({ architecture }) => architecture === native[arch]);
-  const facts = (filter: Filter = {}): boolean[] => factsOf(filter, caps, goNames[arch], kernelVersion);
-  // Docker's reading: `includes` wants all that it names, and for `excludes` one is enough.
-  const chosen = syscalls?.filter(
-    ({ includes, excludes }) => !facts(includes).includes(false) && !facts(excludes).includes(true),
-  );
+  const facts = (filter: Filter = {}): Fact[] => factsOf(filter, caps, goNames[arch], kernelVersion);
+  const rules: LinuxSyscall[] = [];
+  const from: number[] = [];
+  const left: LeftOut[] = [];
+  for (const [index, entry] of (syscalls ?? []).entries()) {
+    const names = entry.name === undefined ? (entry.names ?? []) : [entry.name];
+    const { action, errnoRet, args } = entry;
+    // Docker's reading: `includes` wants all that it names, and for `excludes` one is enough.
+    const missing = facts(entry.includes).find(({ holds }) => !holds);
+    const against = facts(entry.excludes).find(({ holds }) => holds);
+    if (missing !== undefined) left.push({ index, names, action, why: `only ${missing.fact}` });
+    else if (against !== undefined) left.push({ index, names, action, why: `not ${against.fact}` });
+    else {
+      rules.push({ names, action, errnoRet, args });
+      from.push(index);
+    }
+  }
   const plain = {
-    ...(profile as object),
+    ...(document as object),
     architectures:
       mapped === undefined ? architectures : [mapped.architecture, ...(mapped.subArchitectures ?? [])],
-    syscalls: chosen?.map(({ name, names, action, errnoRet, args }) => ({
-      names: name === undefined ? names : [name],
-      action,
-      errnoRet,
-      args,
-    })),
+    syscalls: syscalls === undefined ? undefined : rules,
   };
-  return parseDocument(LinuxSeccomp, plain, what);
+  return { profile: parseDocument(LinuxSeccomp, plain, what), from, left };
+}
+
+interface Fact {
+  /** `with CAP_SYS_ADMIN`, to stand behind "only" or "not". */
+  readonly fact: string;
+  readonly holds: boolean;
 }
 
 /** For each thing that a filter names, whether it is the case. */
@@ -117,12 +160,15 @@ function factsOf(
   had: readonly string[],
   goArch: string,
   [major, minor]: Host["kernelVersion"],
-): boolean[] {
-  const facts = caps.map((cap) => had.includes(cap));
-  if (arches.length > 0) facts.push(arches.includes(goArch));
+): Fact[] {
+  const facts = caps.map((cap) => ({ fact: `with ${cap}`, holds: had.includes(cap) }));
+  if (arches.length > 0) facts.push({ fact: `on ${arches.join(", ")}`, holds: arches.includes(goArch) });
   if (minKernel !== undefined) {
     const [leastMajor = 0, leastMinor = 0] = minKernel;
-    facts.push(major > leastMajor || (major === leastMajor && minor >= leastMinor));
+    facts.push({
+      fact: `from Linux ${leastMajor}.${leastMinor} on`,
+      holds: major > leastMajor || (major === leastMajor && minor >= leastMinor),
+    });
   }
   return facts;
 }

@@ -31,4 +31,7 @@ export const seccompDriver: SeccompDriver = {
     return fromDockerProfile(profile, capabilities, arch, kernel);
   },
   defaultProfile,
+  workbench() {
+    return (require("./workbench.ts") as typeof import("./workbench.ts")).workbench;
+  },
 };

@@ -31,13 +31,15 @@ export interface Call {
 /**
  * What the filter answers, SECCOMP_RET_* with its data.
  * @param filter struct sock_filter[], little endian as both hosts are
+ * @param visit is told every instruction that is executed, by its place in the filter
  * @throws CtrError SECCOMP for what is no filter: an unknown instruction, or an end without an answer
  */
-export function interpret(filter: Uint8Array, call: Call): number {
+export function interpret(filter: Uint8Array, call: Call, visit?: (index: number) => void): number {
   const program = new DataView(filter.buffer, filter.byteOffset, filter.byteLength);
   const data = dataOf(call);
   let accumulator = 0;
   for (let at = 0; at + SOCK_FILTER_SIZE <= filter.byteLength; at += SOCK_FILTER_SIZE) {
+    visit?.(at / SOCK_FILTER_SIZE);
     const code = program.getUint16(at, true);
     const k = program.getUint32(at + 4, true);
     switch (code) {

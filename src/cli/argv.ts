@@ -46,6 +46,8 @@ export interface ParseOptions {
   readonly verb: string;
   /** Whether all that stands behind the first positional belongs to it: `run --rm IMAGE ls -l`. */
   readonly stopAtPositional?: boolean;
+  /** Whether a word such as `-1` is no flag: for verbs without flags of digits. */
+  readonly numbersArePositional?: boolean;
 }
 
 /** Values by name, and whether `--help` was among the flags (then nothing else is judged). */
@@ -89,7 +91,8 @@ export function parseArgv<const T extends Defs>(
       positionals.push(...argv.slice(at));
       break;
     }
-    if (word === "-" || !word.startsWith("-")) {
+    const isNumber = options.numbersArePositional === true && /^-\d/.test(word);
+    if (word === "-" || !word.startsWith("-") || isNumber) {
       positionals.push(word);
       if (options.stopAtPositional !== true) continue;
       positionals.push(...argv.slice(at));

@@ -35,6 +35,8 @@ export interface VerbDefinition<T extends Defs> {
   readonly args: T;
   /** Whether flags end at the first positional. */
   readonly stopAtPositional?: boolean;
+  /** Whether a word such as `-1` is an argument. */
+  readonly numbersArePositional?: boolean;
   /** Exit code of its errors that have none of their own; 1. */
   readonly errorCode?: number;
   /** What help says at its end. */
@@ -48,6 +50,8 @@ export interface Verb {
   readonly usage: string;
   readonly notes: string | undefined;
   readonly errorCode: number;
+  /** Of a group: its verbs, each loaded when it is called. */
+  readonly verbs?: Readonly<Record<string, () => Promise<Verb>>>;
   start(argv: readonly string[], context: VerbContext): Promise<number | "help">;
 }
 
@@ -63,8 +67,36 @@ export function verb<const T extends Defs>(definition: VerbDefinition<T>): Verb 
       const outcome = parseArgv(argv, args, {
         verb: name,
         stopAtPositional: definition.stopAtPositional === true,
+        numbersArePositional: definition.numbersArePositional === true,
       });
       return outcome.help ? "help" : await definition.run(outcome.values, context, outcome.given);
+    },
+  };
+}
+
+/** Makes a verb that is a group of verbs: `seccomp explain`. Without one of them it shows its help. */
+export function group(definition: {
+  readonly name: string;
+  readonly description: string;
+  readonly verbs: Readonly<Record<string, () => Promise<Verb>>>;
+}): Verb {
+  const { name, description, verbs } = definition;
+  return {
+    command: defineCommand({
+      meta: { name, description },
+      subCommands: Object.fromEntries(
+        Object.entries(verbs).map(([each, load]) => [each, async () => (await load()).command]),
+      ),
+    }),
+    usage: "COMMAND ...",
+    notes: undefined,
+    errorCode: 1,
+    verbs,
+    async start(argv, context) {
+      const [first] = argv;
+      if (first === undefined) return await context.help(name);
+      const outcome = parseArgv(argv.slice(0, 1), {}, { verb: name });
+      return outcome.help ? "help" : 0;
     },
   };
 }

@@ -24,6 +24,7 @@ const VERBS = {
   images: async () => (await import("./images.ts")).default,
   rmi: async () => (await import("./rmi.ts")).default,
   plan: async () => (await import("./plan.ts")).default,
+  seccomp: async () => (await import("./seccomp.ts")).default,
   config: async () => (await import("./config.ts")).default,
   version: async () => (await import("./version.ts")).default,
   help: async () => (await import("./help.ts")).default,
@@ -57,9 +58,26 @@ export const GLOBAL_FLAGS = {
   rest: { type: "positional", rest: true, required: false, description: "Its arguments" },
 } as const;
 
-/** The verb by that name, loaded. */
+/** The verb by that name, loaded; one of a group by both: `seccomp explain`. */
 export async function loadVerb(name: string): Promise<Verb | undefined> {
-  return Object.hasOwn(VERBS, name) ? await VERBS[name as keyof typeof VERBS]() : undefined;
+  const [first = "", ...more] = name.split(" ");
+  let verb = Object.hasOwn(VERBS, first) ? await VERBS[first as keyof typeof VERBS]() : undefined;
+  for (const word of more) {
+    verb =
+      verb?.verbs !== undefined && Object.hasOwn(verb.verbs, word) ? await verb.verbs[word]?.() : undefined;
+  }
+  return verb;
+}
+
+/** The verb that a command line names, and what is left for it. */
+async function findVerb(name: string, rest: readonly string[]) {
+  const verb = await loadVerb(name);
+  if (verb === undefined) throw unknownCommand(name, ENGINE_VERBS, "");
+  const [word] = rest;
+  if (verb.verbs === undefined || word === undefined || word.startsWith("-")) return { name, verb, rest };
+  const member = await loadVerb(`${name} ${word}`);
+  if (member === undefined) throw unknownCommand(word, Object.keys(verb.verbs), name);
+  return { name: `${name} ${word}`, verb: member, rest: rest.slice(1) };
 }
 
 /** The whole tree, for help; citty resolves a sub-command when it is asked for it. */
@@ -80,11 +98,10 @@ export async function engineMain(argv: string[]): Promise<number> {
   try {
     const outcome = parseArgv(argv, GLOBAL_FLAGS, { verb: "", stopAtPositional: true });
     if (outcome.help) return await showHelp(undefined);
-    const { verb: name, rest, version, ...globals } = outcome.values;
-    if (name === undefined && !version) return await showHelp(undefined);
+    const { verb: first, rest: words, version, ...globals } = outcome.values;
+    if (first === undefined && !version) return await showHelp(undefined);
     report = { ...report, format: wantedFormat(globals, report.format) };
-    const verb = await loadVerb(version ? "version" : (name ?? ""));
-    if (verb === undefined) throw unknownCommand(name ?? "");
+    const { name, verb, rest } = await findVerb(version ? "version" : (first ?? ""), version ? [] : words);
     errorCode = verb.errorCode;
     const context: VerbContext = {
       async engine() {
@@ -97,7 +114,7 @@ export async function engineMain(argv: string[]): Promise<number> {
       globals,
       help: showHelp,
     };
-    const code = await verb.start(version ? [] : rest, context);
+    const code = await verb.start(rest, context);
     return code === "help" ? await showHelp(name) : code;
   } catch (thrown) {
     const error = asCtrError(thrown);
@@ -122,13 +139,15 @@ function noColor(): boolean {
   return (process.env.NO_COLOR ?? "") !== "";
 }
 
-function unknownCommand(name: string): CtrError {
-  const meant = nearest(name, ENGINE_VERBS);
-  if (meant === undefined) return usage(`unknown command: ${JSON.stringify(name)}`, "");
+/** @param group the verb whose commands are meant; empty for ctr-bun's own. */
+function unknownCommand(name: string, known: readonly string[], group: string): CtrError {
+  const meant = nearest(name, known);
+  const message = `unknown command: ${JSON.stringify(group === "" ? name : `${group} ${name}`)}`;
+  if (meant === undefined) return usage(message, group);
   return fail({
     code: "USAGE",
-    message: `unknown command: ${JSON.stringify(name)}`,
-    hint: `did you mean ${meant}? See 'ctr-bun --help'`,
+    message,
+    hint: `did you mean ${meant}? See 'ctr-bun ${group === "" ? "" : `${group} `}--help'`,
     exitCode: 125,
   });
 }

@@ -7,7 +7,8 @@ export default verb({
   name: "help",
   description: "Help on a command, or on all",
   usage: "[COMMAND]",
-  args: { command: { type: "positional", required: false, description: "Command" } },
+  args: { command: { type: "positional", rest: true, required: false, description: "Command" } },
   errorCode: 125,
-  run: async ({ command }, context) => await context.help(command),
+  run: async ({ command }, context) =>
+    await context.help(command.length === 0 ? undefined : command.join(" ")),
 });

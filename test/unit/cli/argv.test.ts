@@ -35,6 +35,14 @@ function errorOf(work: () => unknown): CtrError {
   throw new Error("no error");
 }
 
+test("a number with a sign is an argument where a verb says so, and a flag elsewhere", () => {
+  const of = { verb: "explain", numbersArePositional: true };
+  expect(parseArgv(["image", "-1", "-0x20", "-t"], defs, of)).toMatchObject({
+    values: { image: "image", command: ["-1", "-0x20"], tty: true },
+  });
+  expect(errorOf(() => parseArgv(["image", "-1"], defs, { verb: "run" })).message).toContain("-1");
+});
+
 describe("flags", () => {
   test("end at the image: what is behind it belongs to the program", () => {
     const { rm, image, command } = values("--rm", "busybox", "ls", "-l", "--color", "--rm");
