@@ -8,10 +8,12 @@ import { check } from "../../src/kernel/check.ts";
 import type { DbusReply } from "../../src/kernel/dbus.ts";
 import { readTextIfAny, statusOf, tryWriteFile } from "../../src/kernel/file.ts";
 import { connectSystemd, type Systemd, systemdScope, UNIT_EXISTS } from "../../src/kernel/systemd.ts";
+import { UNIFIED } from "../cgroup-v2/plan.ts";
 import { guestsIn } from "./guests.ts";
 import { heldFiles, holdAgain } from "./held.ts";
-import type { Attach, Join, SetProperties, Start } from "./plan.ts";
+import type { Attach, Join, SetProperties, SetWeights, Start } from "./plan.ts";
 import { property } from "./properties.ts";
+import { weightsHeld } from "./read-back.ts";
 
 /** Runs `use` with a connection, and closes it. */
 export function withSystemd<T>(use: (systemd: Systemd) => T): T {
@@ -141,6 +143,12 @@ export function setProperties({ unit, properties, paths }: SetProperties): void 
     });
   }
   holdAgain(files);
+}
+
+/** Tells systemd of the weights that are there, where it would write others. */
+export function setWeights({ unit, directory }: SetWeights): void {
+  const properties = weightsHeld(directory);
+  if (properties.length > 0) setProperties({ unit, properties, paths: { [UNIFIED]: directory } });
 }
 
 /** Has systemd move stage 0 of exec into the container's unit. */

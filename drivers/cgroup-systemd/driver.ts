@@ -8,7 +8,7 @@ import type { CgroupDriver, Host, HostSystemd } from "../../src/driver.ts";
 import { asCtrError, fail } from "../../src/error.ts";
 import { cgroupV1Driver } from "../cgroup-v1/driver.ts";
 import { cgroupV2Driver } from "../cgroup-v2/driver.ts";
-import { attachProcess, joinDirectories, setProperties, startUnit } from "./act.ts";
+import { attachProcess, joinDirectories, setProperties, setWeights, startUnit } from "./act.ts";
 import {
   type Attach,
   isUsers,
@@ -17,6 +17,7 @@ import {
   planAttach,
   planUnit,
   type SetProperties,
+  type SetWeights,
   type Start,
 } from "./plan.ts";
 import { needNoGuests, removeUnit } from "./remove.ts";
@@ -74,6 +75,8 @@ export const cgroupSystemdDriver: CgroupDriver = {
         return joinDirectories(args as Join, context);
       case "set-properties":
         return setProperties(args as SetProperties);
+      case "set-weights":
+        return setWeights(args as SetWeights);
       default:
         // Of the steps that hold limits in directories: v1's driver knows those of both.
         return cgroupV1Driver.act?.(call, args, context);

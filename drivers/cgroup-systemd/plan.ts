@@ -20,6 +20,7 @@ import { UNIFIED, unifiedSteps } from "../cgroup-v2/plan.ts";
 import { annotatedProperties, DELEGATE, type Subgroups, subgroups } from "./annotations.ts";
 import { deviceProperties } from "./devices.ts";
 import { legacyProperties, property, tasksProperties, unifiedProperties } from "./properties.ts";
+import { asksForWeights } from "./read-back.ts";
 import { type UnitPlace, unitOf, unitPlace } from "./unit.ts";
 
 /** Name of the driver, for actions. */
@@ -92,6 +93,7 @@ function planUnified(
   if (subgroup !== undefined || place.kind === "Slice") attach.push(joinStep([directory]));
   const part = unifiedSteps(NAME, mountPoint, directory, resources, true, true, true);
   attach.push(...part.before);
+  if (asksForWeights(resources)) attach.push(weightsStep(place, directory));
   const atPid = [...tasksSteps(place, resources, { [UNIFIED]: directory }), ...part.atPid];
   if (delegated !== undefined) {
     const inner = `${directory}/${delegated}`;
@@ -211,6 +213,20 @@ function tasksSteps(
   const about = `have systemd limit the tasks of ${unit}`;
   const field = "linux.resources.pids.limit";
   return [{ on: "host", field, about, action: action("set-properties", args) }];
+}
+
+/** Arguments of the action `set-weights`. */
+export interface SetWeights {
+  readonly unit: string;
+  /** The container's cgroup, which is of v2. */
+  readonly directory: string;
+}
+
+/** Where the kernel has BFQ's file, which only shows once the cgroup is there. */
+function weightsStep({ unit }: UnitPlace, directory: string): HostStep {
+  const args: SetWeights = { unit, directory };
+  const about = `have systemd keep the weights of ${unit} for BFQ`;
+  return { on: "host", field: "linux.resources.blockIO", about, action: action("set-weights", args) };
 }
 
 /** Arguments of the action `attach`. */

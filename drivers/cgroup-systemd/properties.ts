@@ -12,6 +12,7 @@ import type { UnitProperty } from "../../src/kernel/systemd.ts";
 import type { LinuxCpu, LinuxResources } from "../../src/spec/runtime/resources.ts";
 import { badValue } from "../cgroup-common/setting.ts";
 import { blkioToIoWeight, isSet, sharesToWeight, swapAlone } from "../cgroup-common/values.ts";
+import { blockWeightForBfq, DEFAULT_WEIGHT } from "./bfq.ts";
 import {
   bandwidthText,
   bytesText,
@@ -30,8 +31,6 @@ const INFINITY = (1n << 64n) - 1n;
 const [DEFAULT_PERIOD, GRAIN] = [100_000n, 10_000n];
 /** Versions of systemd that brought properties. */
 const SINCE = { period: 242, cpuset: 244, idle: 252, oomPolicyOfScopes: 253, zswap: 253, writeback: 256 };
-/** CPUWeight of a cgroup that has none. */
-const DEFAULT_WEIGHT = 100n;
 
 type Integer = number | bigint;
 
@@ -59,7 +58,10 @@ export function unifiedProperties(resources: LinuxResources, version: number): U
   else if (idle === 0n) list.push(property("CPUWeight", "t", DEFAULT_WEIGHT));
   list.push(...quotaProperties(cpu, version), ...cpusetProperties(cpu, version));
   if (blockIO?.weight) list.push(property("IOWeight", "t", BigInt(blkioToIoWeight(blockIO.weight))));
-  for (const [file, text] of Object.entries(unified)) list.push(...ofFile(file, text, idle === 1n, version));
+  const usual = isSet(cpu?.period) ? cpu.period : Number(DEFAULT_PERIOD);
+  for (const [file, text] of Object.entries(unified)) {
+    list.push(...ofFile(file, text, { idle: idle === 1n, period: usual }, version));
+  }
   return list;
 }
 
@@ -79,7 +81,7 @@ export function legacyProperties({ memory, cpu, blockIO }: LinuxResources, versi
   if (isSet(memory?.limit)) list.push(amount("MemoryLimit", memory.limit));
   if (isSet(cpu?.shares)) list.push(property("CPUShares", "t", BigInt(cpu.shares)));
   list.push(...quotaProperties(cpu, version), ...cpusetProperties(cpu, version));
-  if (blockIO?.weight) list.push(property("BlockIOWeight", "t", BigInt(blockIO.weight)));
+  if (blockIO?.weight) list.push(property("BlockIOWeight", "t", blockWeightForBfq(BigInt(blockIO.weight))));
   return list;
 }
 
@@ -100,7 +102,7 @@ export function tasksProperties({ pids, unified = {} }: LinuxResources): {
   return { first: [isTight ? amount("TasksMax", 2) : last], last: [last] };
 }
 
-function quotaProperties({ quota, period }: LinuxCpu = {}, version: number): UnitProperty[] {
+export function quotaProperties({ quota, period }: LinuxCpu = {}, version: number): UnitProperty[] {
   if (!isSet(quota) && !isSet(period)) return [];
   const list: UnitProperty[] = [];
   if (isSet(period) && version >= SINCE.period)
@@ -150,8 +152,16 @@ const AMOUNTS: Readonly<Record<string, string>> = {
   "memory.zswap.max": "MemoryZSwapMax",
 };
 
-/** What systemd is told of a file of `unified`; nothing of one that it does not write. */
-function ofFile(file: string, text: string, idle: boolean, version: number): UnitProperty[] {
+/**
+ * What systemd is told of a file of `unified`; nothing of one that it does not write. Beside it the cgroup is idle, and
+ * has that period.
+ */
+function ofFile(
+  file: string,
+  text: string,
+  { idle, period: usual }: { idle: boolean; period: Integer },
+  version: number,
+): UnitProperty[] {
   const need = <T>(value: T | undefined): T => {
     if (value === undefined) throw cannotSay(file, text);
     return value;
@@ -174,7 +184,7 @@ function ofFile(file: string, text: string, idle: boolean, version: number): Uni
     }
     case "cpu.max": {
       const { quota, period } = need(bandwidthText(text));
-      return quotaProperties({ quota, period: period ?? Number(DEFAULT_PERIOD) }, version);
+      return quotaProperties({ quota, period: period ?? usual }, version);
     }
     case "cpuset.cpus":
     case "cpuset.mems": {

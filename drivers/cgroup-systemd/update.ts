@@ -15,6 +15,7 @@ import { withSystemd } from "./act.ts";
 import { deviceProperties } from "./devices.ts";
 import { heldFiles, holdAgain, stuckFiles } from "./held.ts";
 import { legacyProperties, property, tasksProperties, unifiedProperties } from "./properties.ts";
+import { asksForWeights, bandwidthHeld, weightsHeld } from "./read-back.ts";
 import { unitOf } from "./unit.ts";
 
 type Paths = Readonly<Record<string, string>>;
@@ -80,10 +81,15 @@ export function changeWith(systemd: Systemd, paths: Paths, resources: LinuxResou
     changeLimits((journal) => {
       if (unified) updateLimits(journal, directory, resources);
       else changeLegacy(journal, paths, resources);
-      if (properties.length === 0) return;
+      const all = [
+        ...properties,
+        ...bandwidthHeld(resources, paths, version),
+        ...(unified && asksForWeights(resources) ? weightsHeld(directory) : []),
+      ];
+      if (all.length === 0) return;
       const files = heldFiles(paths);
-      before = propertiesNow(systemd, unit, kind, properties);
-      systemd.setProperties(unit, properties);
+      before = propertiesNow(systemd, unit, kind, all);
+      systemd.setProperties(unit, all);
       holdAgain(files);
       // With them there are always properties.
       changeDevices(paths, resources);

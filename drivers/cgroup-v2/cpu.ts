@@ -4,6 +4,7 @@
  */
 import type { CgroupStats } from "../../src/driver.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
+import { readTextIfAny } from "../../src/kernel/file.ts";
 import type { LinuxCpu } from "../../src/spec/runtime/resources.ts";
 import { burstOf } from "../cgroup-common/burst.ts";
 import { idleOf } from "../cgroup-common/idle.ts";
@@ -19,10 +20,12 @@ function weightOf({ shares }: LinuxCpu): Setting[] {
   return [{ field: "cpu.shares", file: "cpu.weight", data: String(sharesToWeight(shares)) }];
 }
 
-function bandwidthOf({ quota, period }: LinuxCpu): Setting[] {
+/** What is not set is as in `now`, which has the form of cpu.max. */
+function bandwidthOf({ quota, period }: LinuxCpu, now = `max ${DEFAULT_PERIOD}`): Setting[] {
   if (!isSet(quota) && !isSet(period)) return [];
-  const most = isSet(quota) && quota > 0 ? String(quota) : "max";
-  const data = `${most} ${isSet(period) ? period : DEFAULT_PERIOD}`;
+  const [quotaNow, periodNow] = now.split(" ");
+  const most = isSet(quota) ? (quota > 0 ? quota : "max") : quotaNow;
+  const data = `${most} ${isSet(period) ? period : periodNow}`;
   return [{ field: isSet(quota) ? "cpu.quota" : "cpu.period", file: "cpu.max", data }];
 }
 
@@ -51,7 +54,8 @@ export const cpu: Controller = {
       if (errno !== 0 && errno !== ERRNO.EINVAL) throw settingError(directory, setting, errno);
       return errno !== 0;
     });
-    for (const setting of [...bandwidthOf(cpu), ...again]) journal.set(directory, setting);
+    const now = readTextIfAny(`${directory}/cpu.max`)?.trim();
+    for (const setting of [...bandwidthOf(cpu, now), ...again]) journal.set(directory, setting);
     if (cpu.idle !== 0) for (const setting of idle) journal.set(directory, setting);
   },
 };

@@ -45,7 +45,11 @@ const files: VmFiles = {
     linux.cgroupsPath = "system-box.slice:box:exact";
     linux.resources.cpu = { shares: 512, quota: 12_345, period: 50_000 };
     linux.resources.pids = { limit: 1 };
-    linux.resources.unified = { "memory.max": "64M", "memory.high": "0x2800000", "io.weight": "default 40" };
+    linux.resources.unified = {
+      "memory.max": "64M",
+      "memory.high": "0x2800000",
+      "io.bfq.weight": "default 300\n7:0 700",
+    };
   }),
   ...bundle("annotated", "sleep 1000", (config) => {
     config.annotations = {
@@ -90,7 +94,7 @@ const files: VmFiles = {
 
 const FILES =
   "memory.max memory.low memory.swap.max cpu.weight cpu.max cpuset.cpus pids.max io.weight cgroup.controllers";
-const EXACT = "memory.max memory.high cpu.max pids.max io.weight";
+const EXACT = "memory.max memory.high cpu.max pids.max io.bfq.weight";
 const PROPERTIES =
   "MemoryMax MemoryLow MemorySwapMax CPUWeight CPUQuotaPerSecUSec CPUQuotaPeriodUSec AllowedCPUs TasksMax IOWeight";
 
@@ -114,6 +118,7 @@ const script = `
   values() { for file in ${FILES}; do echo "$file $(cat $system/system-box.slice/box-limits.scope/$file)"; done; }
   show() { systemctl show "$1" $(for name in $2; do echo -p $name; done); }
 
+  /bin/busybox rmmod bfq
   outcome run $CTR run -b /b/own one
   outcome run-gone units
   quietly $CTR create -b /b/sleeps two
@@ -151,12 +156,17 @@ const script = `
   outcome paused ctr-bun oci pause limits
   outcome paused-deleted ctr-bun oci delete --force limits
 
+  dd if=/dev/zero of=/loop bs=1M count=1 2>/dev/null
+  losetup /dev/loop0 /loop
+  /bin/busybox insmod /modules/*-bfq.ko
+  echo bfq >/sys/block/loop0/queue/scheduler
   quietly $CTR run -d -b /b/exact exact
   exact() { (cd $system/system-box.slice/box-exact.scope; for file in $1; do echo "$file $(cat $file)"; done); }
   outcome exact exact '${EXACT}'
   quietly ctr-bun oci update --pids-limit 50 exact
   outcome exact-updated exact '${EXACT}'
-  quietly ctr-bun oci update --cpu-idle 1 exact
+  echo '{"cpu":{"idle":1},"unified":{"cpu.max":"20000"}}' >/run/idle.json
+  quietly ctr-bun oci update -r /run/idle.json exact
   outcome idle exact cpu.idle
   quietly ctr-bun oci update --cpu-idle 0 exact
   outcome busy exact 'cpu.idle cpu.weight'
@@ -233,7 +243,7 @@ const script = `
 
 let vm: VmRun;
 beforeAll(async () => {
-  vm = await runInVm({ init: "systemd", files, script, cpus: 2, timeout: 280_000 });
+  vm = await runInVm({ init: "systemd", files, script, modules: ["bfq"], cpus: 2, timeout: 280_000 });
 }, 320_000);
 
 const text = (name: string): string => vm.results.get(name)?.text ?? "no result";
@@ -389,13 +399,17 @@ describe("limits", () => {
     `memory.high ${40 * mebibyte}`,
     `cpu.max ${cpuMax}`,
     `pids.max ${pids}`,
-    "io.weight default 40",
+    "io.bfq.weight default 300",
+    "7:0 700",
   ];
 
   test("that an update does not name stay exactly as they are, in whatever form they were given", () => {
     expect(lines("exact")).toEqual(exact(1, "12345 50000"));
     expect(lines("exact-updated")).toEqual(exact(50, "12345 50000"));
-    expect(lines("exact-reloaded")).toEqual(exact(50, "12500 50000"));
+  });
+
+  test("stay when systemd reads its units anew: weights of BFQ, and the period of a quota without one", () => {
+    expect(lines("exact-reloaded")).toEqual(exact(50, "20000 50000"));
   });
 
   test("end to be idle for good, with the weight from before", () => {

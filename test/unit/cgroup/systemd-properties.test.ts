@@ -1,6 +1,7 @@
 /** What of linux.resources systemd is told, by its version. */
 import { describe, expect, test } from "bun:test";
 import { devicePolicy } from "../../../drivers/cgroup-common/devices.ts";
+import { blockWeightForBfq, weightForBfq } from "../../../drivers/cgroup-systemd/bfq.ts";
 import { deviceEntries, deviceProperties } from "../../../drivers/cgroup-systemd/devices.ts";
 import {
   legacyProperties,
@@ -106,6 +107,7 @@ describe("on cgroup v2", () => {
     ["cpu.weight.nice", "-20", "CPUWeight=8668"],
     ["cpu.weight.nice", "0", "CPUWeight=100"],
     ["cpu.weight.nice", "19", "CPUWeight=1"],
+    ["io.bfq.weight", "300", undefined],
     ["cpu.idle", "1", "CPUWeight=0"],
     ["cpu.idle", "0", "CPUWeight=100"],
     ["io.weight", "8:0 300\ndefault 40\n8:16 7", "IOWeight=40"],
@@ -153,6 +155,29 @@ describe("on cgroup v2", () => {
   });
 });
 
+test("of a quota without a period that is the one asked for beside it", () => {
+  expect(unified({ cpu: { period: 20_000 }, unified: { "cpu.max": "5000" } }).slice(-2)).toEqual([
+    "CPUQuotaPeriodUSec=20000",
+    "CPUQuotaPerSecUSec=250000",
+  ]);
+});
+
+test("every weight of BFQ's is one of systemd's, which makes the same of it again", () => {
+  // What systemd writes to io.bfq.weight (BFQ_WEIGHT() of src/basic/cgroup-util.h).
+  const written = (weight: bigint) => (weight <= 100n ? weight : 100n + ((weight - 100n) * 900n) / 9900n);
+  for (let weight = 1n; weight <= 1000n; weight++) {
+    const told = weightForBfq(weight);
+    expect(told >= 1n && told <= 10_000n).toBe(true);
+    expect(written(told)).toBe(weight);
+    if (weight >= 10n && weight <= 181n) expect(written(blockWeightForBfq(weight))).toBe(weight);
+  }
+  expect([blockWeightForBfq(5n), blockWeightForBfq(182n), blockWeightForBfq(1000n)]).toEqual([
+    10n,
+    1000n,
+    1000n,
+  ]);
+});
+
 test("on cgroup v1 limits have the names of v1", () => {
   const resources: LinuxResources = {
     memory: { limit: 1 << 26, swap: 1 << 27 },
@@ -163,7 +188,7 @@ test("on cgroup v1 limits have the names of v1", () => {
     "MemoryLimit=67108864",
     "CPUShares=512",
     "CPUQuotaPerSecUSec=500000",
-    "BlockIOWeight=300",
+    "BlockIOWeight=1000",
   ]);
 });
 

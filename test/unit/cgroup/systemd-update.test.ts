@@ -10,7 +10,7 @@ import type { Systemd } from "../../../src/kernel/systemd.ts";
 import type { LinuxResources } from "../../../src/spec/runtime/resources.ts";
 
 const FILES = {
-  "cgroup.controllers": "cpu memory pids",
+  "cgroup.controllers": "cpu io memory pids",
   "cpu.max": "12345 50000",
   "memory.max": "67108864",
   "memory.high": "41943040",
@@ -97,4 +97,19 @@ test("an update of which a file is refused behind systemd leaves files and prope
   expect(calls).toBe(2);
   expect(known.get("TasksMax")?.value).toBe(2n ** 64n - 1n);
   expect(held()).toEqual(FILES);
+});
+
+test("systemd is told of quota and period, and of BFQ's weights, as the kernel has them after the update", () => {
+  const { systemd, known } = systemdWith(() => {});
+  writeFileSync(join(directory, "io.bfq.weight"), "default 300\n8:0 50\n");
+  changeWith(systemd, { unified: directory }, { unified: { "cpu.max": "25000 50000" } });
+  expect(known.get("CPUQuotaPeriodUSec")?.value).toBe(50_000n);
+  expect(known.get("CPUQuotaPerSecUSec")?.value).toBe(500_000n);
+  expect(known.has("IOWeight")).toBe(false);
+  changeWith(
+    systemd,
+    { unified: directory },
+    { blockIO: { weightDevice: [{ major: 8, minor: 0, weight: 50 }] } },
+  );
+  expect(known.get("IODeviceWeight")?.value).toEqual([["/dev/block/8:0", 50n]]);
 });
