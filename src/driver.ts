@@ -270,6 +270,30 @@ export interface SeccompDifference {
   readonly rules: readonly [string | undefined, string | undefined];
 }
 
+/** A call that a filter ended a process for, as the kernel's log tells of it: without its arguments. */
+export interface SeccompEvent {
+  readonly number: number;
+  /** AUDIT_ARCH_* */
+  readonly audit: number;
+  /** SECCOMP_RET_*: its action counts. */
+  readonly answer: number;
+}
+
+/** What of a profile ended it. */
+export interface SeccompCause {
+  /** `mkdir`, `socketcall of i386`, `system call 1000` */
+  readonly call: string;
+  /** `SCMP_ACT_KILL_PROCESS` */
+  readonly action: string;
+  /**
+   * `linux.seccomp.syscalls[3]`, `linux.seccomp.defaultAction`, `linux.seccomp.architectures`; several where the
+   * arguments decide. None: no filter of this profile gives that answer.
+   */
+  readonly fields: readonly string[];
+  /** How to allow the call, to stand behind "to allow it,"; undefined where nothing short of another profile would. */
+  readonly remedy: string | undefined;
+}
+
 /** Looking at profiles and filters. */
 export interface SeccompWorkbench {
   /** As {@link SeccompDriver.readProfile}; `prefix` stands before the places: `linux.seccomp.`. */
@@ -298,6 +322,8 @@ export interface SeccompWorkbench {
   ): SeccompExplanation;
   /** The host that runs programs of an architecture: `arm` to `aarch64`. Throws as {@link explain}. */
   hostOf(architecture: string): Host["arch"];
+  /** Why a process died of SIGSYS under the profile's filter. */
+  cause(profile: LinuxSeccomp, arch: Host["arch"], event: SeccompEvent): SeccompCause;
   /** Every call that two profiles answer differently. */
   diff(one: SeccompSource, other: SeccompSource, arch: Host["arch"]): readonly SeccompDifference[];
 }

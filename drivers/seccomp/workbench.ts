@@ -3,6 +3,7 @@
  */
 import type { SeccompSource, SeccompWorkbench } from "../../src/driver.ts";
 import { hostOf } from "./architecture.ts";
+import { causeOf } from "./cause.ts";
 import { diff } from "./diff.ts";
 import { disasm, instructionsOf } from "./disasm.ts";
 import { chooseRules } from "./docker-profile.ts";
@@ -22,5 +23,6 @@ export const workbench: SeccompWorkbench = {
   instructions: instructionsOf,
   explain,
   hostOf,
+  cause: causeOf,
   diff,
 };

@@ -13,7 +13,7 @@ import { changeEnv, parseEnvFlag, withHome } from "./config/env.ts";
 import { containerDirectory } from "./containers.ts";
 import { type Engine, requireRoot } from "./engine.ts";
 import { readEnvFiles } from "./files.ts";
-import { inFlags } from "./flag-fields.ts";
+import { inFlags, warningInFlags } from "./flag-fields.ts";
 import { findUser } from "./image-files.ts";
 import type { ContainerRecord } from "./record.ts";
 import { findRunning } from "./status.ts";
@@ -51,7 +51,7 @@ export async function execProgram(
       host: engine.host,
       stdio: [stdin, 1, 2],
       terminal: "pass-through",
-      onWarning: (message) => engine.warn(message),
+      onWarning: (message) => engine.warn(warningInFlags(message)),
     });
     return status.code;
   } catch (error) {

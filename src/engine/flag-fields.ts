@@ -27,6 +27,7 @@ const FLAGS: readonly (readonly [RegExp, string])[] = [
   [/^linux\.resources\.blockIO\b/, "--blkio-weight"],
   [/^linux\.resources\.unified\b/, "--cgroup-conf"],
   [/^linux\.cgroupsPath$/, "--cgroup-parent"],
+  [/^linux\.seccomp\b/, "--security-opt seccomp"],
   [/^process\.oomScoreAdj$/, "--oom-score-adj"],
   [/^process\.cwd$/, "--workdir"],
   [/^process\.user\b/, "--user"],
@@ -56,12 +57,28 @@ export function warningInFlags(message: string, limits?: HostLimits): string {
   const asked = limits === undefined ? undefined : { mounts: [], requests: [], limits };
   // One text names a second property, and that one by its last word.
   const whole = message.replace(" and realtimePeriod", " and linux.resources.cpu.realtimePeriod");
-  return whole.replace(/\blinux\.[\w.]*\w/g, (field) => flagOf(field, asked) ?? field);
+  return profileInWords(whole).replace(/\blinux\.[\w.]*\w/g, (field) => flagOf(field, asked) ?? field);
+}
+
+const RULES = /linux\.seccomp\.syscalls\[\d+\](?:(?: or| and) linux\.seccomp\.syscalls\[\d+\])*/g;
+
+/** A profile is another file than config.json, and of one in Docker's form not all rules get there. */
+function profileInWords(text: string): string {
+  let isKnown = false;
+  const rules = text.replace(RULES, (fields) => {
+    const words = isKnown ? ["that rule", "those rules"] : ["a rule of the profile", "rules of the profile"];
+    isKnown = true;
+    return words[fields.includes(" ") ? 1 : 0] ?? "";
+  });
+  return rules
+    .replace(/linux\.seccomp\.(\w+)/g, "$1 of the profile")
+    .replaceAll("linux.seccomp", "the profile")
+    .replace(/; to allow it, .*$/, "$& (--security-opt seccomp=FILE)");
 }
 
 /** Some texts name a field once more. */
 function inWords(text: string): string {
-  return text
+  return profileInWords(text)
     .replaceAll("process.cwd", "the working directory")
     .replaceAll("linux.resources.memory.limit", "--memory");
 }

@@ -111,6 +111,7 @@ function finish(engine: Engine, created: Created, status: ExitStatus): void {
         finishedAt,
         exitCode: status.code,
         oomKilled: status.oomKilled,
+        error: status.why === undefined ? "" : warningInFlags(status.why),
       },
     }));
   } catch (error) {

@@ -287,3 +287,4 @@ export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
 export const SEEK_SET = 0;
+export const SEEK_END = 2;

@@ -22,11 +22,17 @@ export const NAMESPACES = {
   time: { file: "time", flag: CLONE_NEWTIME },
 } as const;
 
-/** PROC_USER_INIT_INO of include/linux/proc_ns.h: its number is the same on every host. */
+/** PROC_USER_INIT_INO and PROC_PID_INIT_INO of include/linux/proc_ns.h: their numbers are the same on every host. */
 const INITIAL_USER_NAMESPACE = 0xeffffffdn;
+const INITIAL_PID_NAMESPACE = 0xeffffffcn;
 
 /** Whether ctr-bun itself is in another user namespace than the host's first. */
 export function inUserNamespace(): boolean {
   const inode = statusOf("/proc/self/ns/user", undefined, 0)?.ino;
   return inode !== undefined && inode !== INITIAL_USER_NAMESPACE;
+}
+
+/** Whether pids as ctr-bun sees them are those that the kernel itself tells of. */
+export function inFirstPidNamespace(): boolean {
+  return statusOf("/proc/self/ns/pid", undefined, 0)?.ino === INITIAL_PID_NAMESPACE;
 }

@@ -21,6 +21,7 @@ export const SIGNALS: readonly string[] =
 export { SIGCHLD, SIGKILL };
 export const SIGTERM = 15;
 export const SIGWINCH = 28;
+export const SIGSYS = 31;
 
 /** `TERM`, `SIGTERM`, `15`, `RTMIN+3` -> its number; undefined for what is none. */
 export function signalNumber(text: string): number | undefined {

@@ -149,6 +149,7 @@ export const SYSCALLS = {
   sync: [162, 81],
   syncfs: [306, 267],
   sysinfo: [99, 179],
+  syslog: [103, 116],
   tgkill: [234, 131],
   umask: [95, 166],
   umount2: [166, 39],

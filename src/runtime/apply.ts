@@ -12,7 +12,7 @@ import { viewOf } from "../kernel/memory.ts";
 import { printError } from "../kernel/output.ts";
 import { spawn, tryKill, tryPidfd, waitPid } from "../kernel/process.ts";
 import { sys } from "../kernel/raw.ts";
-import { SIGKILL } from "../kernel/signal.ts";
+import { SIGKILL, SIGSYS } from "../kernel/signal.ts";
 import { receive, socketPair } from "../kernel/socket.ts";
 import { type MachineProgram, writeProgram } from "../machine/program.ts";
 import { DESCRIPTOR, REPORT, REPORT_SIZE, syncPointOf } from "../machine/report.ts";
@@ -42,6 +42,8 @@ export interface ApplyRequest {
   onCreated?(pid: number, program: MachineProgram, steps: readonly InitStep[]): void;
   /** A descriptor that the init sent: 1 the terminal's other side, 2 the seccomp listener (report.ts). */
   onDescriptor?(which: number, fd: number): void;
+  /** Why SIGSYS ended the init with this pid, in words. */
+  whySigsys?(pid: number): string;
   runHooks?(name: string, hooks: readonly Hook[], pid: number): void;
   /** Those that the init runs itself among them. */
   readonly hooks?: Hooks | undefined;
@@ -261,7 +263,7 @@ function converse(
 }
 
 /** The init ended without a report: how, from its wait status. */
-function gone({ registry, plan }: ApplyRequest, context: HostContext): Error {
+function gone({ registry, plan, whySigsys }: ApplyRequest, context: HostContext): Error {
   const pid = context.pid ?? context.stage0;
   if (pid === undefined) return initGone(undefined, false);
   if (pid === context.stage0) endLostChild(pid);
@@ -273,5 +275,5 @@ function gone({ registry, plan }: ApplyRequest, context: HostContext): Error {
   context.stage0 = undefined;
   const killed = ending?.signal === SIGKILL && plan.cgroupDriver !== undefined;
   const forMemory = killed && registry.get("cgroup", plan.cgroupDriver).oomKills(plan.cgroupPaths) > 0;
-  return initGone(ending?.signal, forMemory);
+  return initGone(ending?.signal, forMemory, ending?.signal === SIGSYS ? whySigsys?.(pid) : undefined);
 }

@@ -16,6 +16,7 @@ import { lateSteps } from "./late-calls.ts";
 import type { Notifications } from "./notify.ts";
 import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
 import { type ContainerRequest, prepare } from "./prepare.ts";
+import type { Death } from "./sigsys.ts";
 import { type ContainerRecord, checkID, claimID, processStat, removeState, writeRecord } from "./state.ts";
 
 /** A container that was made. `master` is its terminal's other side, where no socket took it. */
@@ -25,6 +26,12 @@ export interface Made {
   readonly master: number | undefined;
   /** What the program says to the service manager, where there is one, of a container that runs. */
   readonly notifications: Notifications | undefined;
+}
+
+/** Why SIGSYS ended an init: loaded only after such a death. */
+export function whyInit(death: Death): string {
+  const { whySigsys } = require("./sigsys.ts") as typeof import("./sigsys.ts");
+  return whySigsys(death, "it");
 }
 
 /** Loaded only where somebody is to be told. */
@@ -74,6 +81,7 @@ function makeReady(request: ContainerRequest, until: "created" | "executing") {
 export function makeContainer(request: ContainerRequest, until: "created" | "executing"): Made {
   const { root, id, config, bundle, host, registry } = request;
   checkID(id);
+  const since = Date.now();
   const ready = makeReady(request, until);
   const { plan, facts, consoleSocket, receivers, directory, notifications } = ready;
   let start: number | undefined;
@@ -107,6 +115,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
       ...(start === undefined ? {} : { descriptors: { start } }),
       preserveFds: request.preserveFds ?? 0,
       hooks: config.hooks,
+      whySigsys: (pid) => whyInit({ pid, since, profile: config.linux?.seccomp, registry }),
       ...(request.onTrace === undefined ? {} : { onTrace: request.onTrace }),
       onPid() {
         poststop = { id, bundle, config };

@@ -13,13 +13,14 @@ import type { Process } from "../spec/runtime/config.ts";
 import { applyPlan } from "./apply.ts";
 import { attend } from "./attend.ts";
 import { connectConsoleSocket, noConsole, takeDescriptor } from "./console.ts";
-import { writePidFile } from "./create.ts";
+import { whyInit, writePidFile } from "./create.ts";
 import { passwdIn, withHome } from "./customs.ts";
 import { callersLimit } from "./facts.ts";
 import { lastCapability } from "./host.ts";
 import { whileKept } from "./lock.ts";
 import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
-import type { ExitStatus } from "./run.ts";
+import { type ExitStatus, explain } from "./run.ts";
+import type { Death } from "./sigsys.ts";
 import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
 import { isPaused } from "./status.ts";
 import { type SubCgroups, subCgroupPaths } from "./sub-cgroup.ts";
@@ -83,7 +84,7 @@ function needRunning(request: ExecRequest, record: ContainerRecord, pidfd: numbe
 
 /** Runs the program; in the foreground until its end, else until it runs (`code` is then 0). */
 export async function execInContainer(request: ExecRequest): Promise<ExitStatus & { readonly pid: number }> {
-  const { pid, master, signals } = whileKept(request.root, request.id, () => {
+  const { pid, master, signals, death } = whileKept(request.root, request.id, () => {
     const found = needRecord(request.root, request.id);
     // Held first and looked at then: whatever has its number later is not entered.
     const init = tryPidfd(found.pid);
@@ -97,7 +98,10 @@ export async function execInContainer(request: ExecRequest): Promise<ExitStatus 
     if (master !== undefined) close(master);
     return { code: 0, signal: undefined, oomKilled: false, pid };
   }
-  return { ...attend(pid, signals, master), oomKilled: false, pid };
+  const ending = attend(pid, signals, master);
+  const why = explain(ending, { ...death, pid }, "the program");
+  if (why !== undefined) request.onWarning?.(why);
+  return { ...ending, oomKilled: false, pid, why };
 }
 
 /** A program that runs in a container. */
@@ -106,6 +110,8 @@ interface Begun {
   readonly master: number | undefined;
   /** From catchSignals(), in the foreground. */
   readonly signals: number | undefined;
+  /** Of it, if SIGSYS ends it. */
+  readonly death: Omit<Death, "pid">;
 }
 
 /** What a process has of the container's own where it says nothing itself, as in runc. */
@@ -175,6 +181,7 @@ function execBeside(request: ExecRequest, record: ContainerRecord, init: number)
   let consoleSocket: number | undefined;
   let receiver: number | undefined;
   let pid: number;
+  const death = { since: Date.now(), profile: record.config.linux?.seccomp, registry };
   try {
     if (request.pidfdReceiver !== undefined) receiver = connectReceiver(request.pidfdReceiver);
     if (process.terminal === true && socketPath !== undefined)
@@ -184,6 +191,7 @@ function execBeside(request: ExecRequest, record: ContainerRecord, init: number)
       host,
       registry,
       until: "executing",
+      whySigsys: (init) => whyInit({ ...death, pid: init }),
       stdio: request.stdio ?? [0, 1, 2],
       descriptors: { init },
       preserveFds: request.preserveFds ?? 0,
@@ -201,5 +209,5 @@ function execBeside(request: ExecRequest, record: ContainerRecord, init: number)
   } finally {
     for (const socket of [consoleSocket, receiver]) if (socket !== undefined) close(socket);
   }
-  return { pid, master, signals };
+  return { pid, master, signals, death };
 }

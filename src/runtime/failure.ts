@@ -120,15 +120,15 @@ export function hostFailure(step: HostStep, error: CtrError): CtrError {
   });
 }
 
-/** The init is gone without a word. */
-export function initGone(signal: number | undefined, oomKilled: boolean): CtrError {
+/** The init is gone without a word. `whySigsys`: why that signal ended it. */
+export function initGone(signal: number | undefined, oomKilled: boolean, whySigsys?: string): CtrError {
   const how = signal === undefined ? "ended" : `was killed by signal ${signal}`;
   return fail({
     code: "INIT",
     message: `the container's init ${how} before the program started`,
-    field: oomKilled ? "linux.resources.memory.limit" : undefined,
+    field: oomKilled ? "linux.resources.memory.limit" : whySigsys === undefined ? undefined : "linux.seccomp",
     hint: oomKilled
       ? "it passed the memory limit: raise linux.resources.memory.limit"
-      : "somebody killed it, or the seccomp profile forbids execve",
+      : (whySigsys ?? "somebody killed it, or the seccomp profile forbids execve"),
   });
 }

@@ -1,13 +1,14 @@
 /** OCI run: create and start in one, and, in the foreground, everything until the container is gone again. */
 import { close } from "../kernel/file.ts";
-import { adoptOrphans } from "../kernel/process.ts";
-import { catchChildSignals, catchSignals } from "../kernel/signal.ts";
+import { adoptOrphans, type Ending } from "../kernel/process.ts";
+import { catchChildSignals, catchSignals, SIGSYS } from "../kernel/signal.ts";
 import { makesNamespace } from "../plan/input.ts";
 import { attend } from "./attend.ts";
 import { makeContainer, notifyModule } from "./create.ts";
 import { removeContainer } from "./delete.ts";
 import { runPoststart } from "./poststart.ts";
 import type { ContainerRequest } from "./prepare.ts";
+import type { Death } from "./sigsys.ts";
 import type { ContainerRecord } from "./state.ts";
 
 /** How a program ended. `code` is as shells see it: 128 and the signal's number for a signal. */
@@ -15,6 +16,8 @@ export interface ExitStatus {
   readonly code: number;
   readonly signal: number | undefined;
   readonly oomKilled: boolean;
+  /** Of one that SIGSYS ended: the call, what forbids it, and how to allow it. */
+  readonly why?: string | undefined;
 }
 
 /** Poststart hooks; where one fails nothing is left of the container. */
@@ -41,6 +44,7 @@ export async function runContainer(
 ): Promise<ExitStatus> {
   const adopts = request.subreaper === true && leavesOrphans(request);
   const signals = catchSignals();
+  const since = Date.now();
   const { pid, record, master, notifications } = makeContainer(request, "executing");
   if (adopts) adoptOrphans();
   started(request, record);
@@ -50,7 +54,21 @@ export async function runContainer(
   const killed = ending.signal === 9 && cgroupDriver !== undefined;
   const oomKilled = killed && request.registry.get("cgroup", cgroupDriver).oomKills(cgroupPaths) > 0;
   if (request.keep !== true) removeContainer(request.registry, request.root, record);
-  return { ...ending, oomKilled };
+  const { registry, config } = request;
+  const why = explain(
+    ending,
+    { pid, since, profile: config.linux?.seccomp, registry },
+    "the container's program",
+  );
+  if (why !== undefined) request.onWarning?.(why);
+  return { ...ending, oomKilled, why };
+}
+
+/** Why SIGSYS ended a program, or one of its children; the kernel's log is read in that case only. */
+export function explain(ending: Ending, death: Death, who: string): string | undefined {
+  if (ending.code !== 128 + SIGSYS) return undefined;
+  const { whyCode, whySigsys } = require("./sigsys.ts") as typeof import("./sigsys.ts");
+  return ending.signal === SIGSYS ? whySigsys(death, who) : whyCode(death);
 }
 
 /** Runs in the background: returns the pid once the program runs, and is ready where somebody is to be told so. */

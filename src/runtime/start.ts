@@ -36,7 +36,7 @@ export async function startContainer(
     if (status !== "created") throw wrongState(id, status);
     const ready =
       notifySocket === undefined ? undefined : notify?.listenForReady(stateDirectory(root, id), notifySocket);
-    giveWord(root, found);
+    giveWord(root, found, registry);
     return { record: found, notifications: ready };
   });
   runPoststart(record);
@@ -44,7 +44,7 @@ export async function startContainer(
 }
 
 /** Gives the word, and listens until the program runs. */
-function giveWord(root: string, record: ContainerRecord): void {
+function giveWord(root: string, record: ContainerRecord, registry: DriverRegistry): void {
   const { id } = record;
   const directory = openDirectory(stateDirectory(root, id));
   let connection: number;
@@ -55,7 +55,7 @@ function giveWord(root: string, record: ContainerRecord): void {
   }
   if (connection < 0) throw lost(-connection);
   try {
-    listen(connection, record);
+    listen(connection, record, registry);
   } finally {
     close(connection);
   }
@@ -79,7 +79,8 @@ interface Failure {
   readonly row: number;
 }
 
-function listen(connection: number, record: ContainerRecord): void {
+function listen(connection: number, record: ContainerRecord, registry: DriverRegistry): void {
+  const since = Date.now();
   const { config } = record;
   const data = new Uint8Array(REPORT_SIZE);
   const view = viewOf(data);
@@ -91,7 +92,8 @@ function listen(connection: number, record: ContainerRecord): void {
       ear?.wait(connection);
       const { length, fd } = receive(connection, data);
       if (length === 0 && executing) return;
-      if (length <= 0) throw notRun === undefined ? lost(-length) : failed(record, notRun);
+      if (length <= 0)
+        throw notRun === undefined ? gone(record, registry, since, -length) : failed(record, notRun);
       const [kind, a, b] = [view.getUint32(0, true), view.getUint32(4, true), view.getUint32(8, true)];
       if (kind === REPORT.executing) executing = true;
       else if (kind === REPORT.descriptor && fd !== undefined) {
@@ -124,11 +126,20 @@ function startEar(hooks: Hooks | undefined): HookEar {
   return hookEar(hooks);
 }
 
-function lost(errno: number): Error {
+/** The init is no child of ours: only the log may tell of a filter that has ended it. */
+function gone(record: ContainerRecord, registry: DriverRegistry, since: number, errno: number): Error {
+  const profile = record.config.linux?.seccomp;
+  if (profile === undefined) return lost(errno);
+  const { ifSigsys } = require("./sigsys.ts") as typeof import("./sigsys.ts");
+  return lost(errno, ifSigsys({ pid: record.pid, since, profile, registry }, "it"));
+}
+
+function lost(errno: number, why?: string): Error {
   return fail({
     code: "INIT",
     message: "the container's init ended before its program started",
     errno: errno === 0 ? undefined : errnoName(errno),
-    hint: "somebody killed it, or started it at the same time",
+    field: why === undefined ? undefined : "linux.seccomp",
+    hint: why ?? "somebody killed it, or started it at the same time",
   });
 }
