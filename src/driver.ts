@@ -16,9 +16,14 @@ export interface Host {
   readonly kernelVersion: readonly [major: number, minor: number];
   readonly arch: "x86_64" | "aarch64";
   readonly uid: number;
+  readonly gid?: number;
   readonly cgroup: HostCgroup;
   /** ctr-bun itself is in a user namespace: it makes no devices, and sets no rules for them. */
   readonly userNamespace?: boolean;
+  /** ctr-bun runs for an ordinary user: it has neither uid 0 nor CAP_SYS_ADMIN. */
+  readonly unprivileged?: boolean;
+  /** In ctr-bun's user namespace, and so in all that are made in it, nobody may set groups (user_namespaces(7)). */
+  readonly setgroupsDenied?: boolean;
   /** The systemd that a container of this user would be a unit of; undefined: it is not PID 1. */
   readonly systemd?: HostSystemd | undefined;
   /** Bounding set of ctr-bun, bit by capability number. */
@@ -45,6 +50,16 @@ export interface HostCgroup {
   readonly controllers: Readonly<Record<string, string>>;
   /** ctr-bun's own cgroup: controller (`""` for the unified tree) to path, from /proc/self/cgroup. */
   readonly own: Readonly<Record<string, string>>;
+  /**
+   * Of the keys of `own`, those of hierarchies where ctr-bun may make the cgroup of a container that names none: near its
+   * own. Undefined, for root: in all.
+   */
+  readonly delegated?: readonly string[] | undefined;
+}
+
+/** Whether cgroups can be made only where somebody delegated them, and devices are not ctr-bun's to give or keep. */
+export function isRootless({ uid, userNamespace }: Pick<Host, "uid" | "userNamespace">): boolean {
+  return uid !== 0 || userNamespace === true;
 }
 
 /** Whether a host can carry a driver: if not, why, and what would change that. */

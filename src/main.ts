@@ -7,7 +7,7 @@ import { AT_FDCWD } from "./kernel/constants.ts";
 import { cString } from "./kernel/memory.ts";
 import { print } from "./kernel/output.ts";
 import { sys } from "./kernel/raw.ts";
-import { OCI_ROOT } from "./runtime/state.ts";
+import { ociRoot } from "./runtime/state.ts";
 
 /** Global options of runc and crun: before a verb, they mean the OCI level. */
 const OCI_GLOBALS = [
@@ -89,7 +89,7 @@ function bundleGiven(argv: readonly string[]): boolean {
 function isOciContainer(id: string): boolean {
   if (!/^\w[\w+.-]*$/.test(id)) return false;
   // Whoever may not look there has no container there either.
-  return sys("faccessat2", AT_FDCWD, cString(`${OCI_ROOT}/${id}`), 0, 0) === 0;
+  return sys("faccessat2", AT_FDCWD, cString(`${ociRoot()}/${id}`), 0, 0) === 0;
 }
 
 async function main(): Promise<number> {

@@ -25,14 +25,14 @@ export interface CgroupPath {
 }
 
 /** Reads the path that was asked for. `..` never leads above the root, as in runc: it is taken off lexically. */
-export function readCgroupPath(request: CgroupRequest, uid: number): CgroupPath {
+export function readCgroupPath(request: CgroupRequest, rootless: boolean): CgroupPath {
   const given = request.cgroupsPath;
   if (given === undefined || given === "") {
     const id = cleanParts(request.id);
     if (id.length !== 1)
       throw fail({ code: "INVALID_CONFIG", message: `not an ID: ${JSON.stringify(request.id)}` });
     // An ordinary user may make cgroups only where they were delegated to: near their own.
-    return { absolute: uid === 0, parts: [HOME, ...id], home: true, warnings: [] };
+    return { absolute: !rootless, parts: [HOME, ...id], home: true, warnings: [] };
   }
   if (given.includes("\0") || given.includes("\n")) {
     throw badPath(given, "must not contain a NUL byte or a newline");

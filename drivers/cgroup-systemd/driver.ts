@@ -4,14 +4,13 @@
  * v2 do in its directories. Loaded only when it is asked for.
  * Not here: the steps of a plan (plan.ts), what they do (act.ts).
  */
-import type { CgroupDriver, Host, HostSystemd } from "../../src/driver.ts";
+import { type CgroupDriver, type Host, type HostSystemd, isRootless } from "../../src/driver.ts";
 import { asCtrError, fail } from "../../src/error.ts";
 import { cgroupV1Driver } from "../cgroup-v1/driver.ts";
 import { cgroupV2Driver } from "../cgroup-v2/driver.ts";
 import { attachProcess, joinDirectories, setProperties, setWeights, startUnit } from "./act.ts";
 import {
   type Attach,
-  isUsers,
   type Join,
   NAME,
   planAttach,
@@ -62,7 +61,7 @@ export const cgroupSystemdDriver: CgroupDriver = {
   },
   plan: (request, host) => planUnit(request, host, needSystemd(host)),
   join(paths, host, initPid, below) {
-    if (isUsers(host) && isUnified(paths)) return planAttach(paths, initPid, below);
+    if (isRootless(host) && isUnified(paths)) return planAttach(paths, initPid, below);
     return driverOf(paths).join(paths, host, initPid, below);
   },
   act(call, args, context) {

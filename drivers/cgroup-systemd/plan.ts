@@ -6,7 +6,14 @@
  * and the rest follows: what systemd has no property for, and everything again exactly. The container's process is born
  * in the unit, which so needs no right to clone into a cgroup, and goes by itself when ctr-bun dies in between.
  */
-import type { CgroupJoin, CgroupPart, CgroupRequest, Host, HostSystemd } from "../../src/driver.ts";
+import {
+  type CgroupJoin,
+  type CgroupPart,
+  type CgroupRequest,
+  type Host,
+  type HostSystemd,
+  isRootless,
+} from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
 import type { UnitProperty } from "../../src/kernel/systemd.ts";
 import type { HostAction, HostStep } from "../../src/plan/step.ts";
@@ -40,14 +47,10 @@ export interface Start {
   readonly expected: string;
 }
 
-/** Whether it is an ordinary user's own systemd that makes units: as systemdScope() of the kernel has it. */
-export function isUsers({ uid, userNamespace }: Host): boolean {
-  return uid !== 0 || userNamespace === true;
-}
-
 /** Plans the container's unit. */
 export function planUnit(request: CgroupRequest, host: Host, systemd: HostSystemd): CgroupPart {
-  const user = isUsers(host);
+  // An ordinary user's own systemd makes the unit: as systemdScope() of the kernel has it.
+  const user = isRootless(host);
   const place = unitPlace(request, user, systemd.version);
   const below = subgroups(request.annotations);
   if (host.cgroup.mode === "unified") return planUnified(request, host, systemd, place, below);

@@ -2,16 +2,17 @@
  * A new container's cgroups on v1, as steps of a plan. Pure: nothing is looked at.
  * Not here: what the actions named here do (driver.ts), or values of limits (one file a controller).
  */
-import type { CgroupPart, CgroupRequest, Host } from "../../src/driver.ts";
+import { type CgroupPart, type CgroupRequest, type Host, isRootless } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
 import type { DriverAction, HostStep } from "../../src/plan/step.ts";
 import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
+import { DELEGATE_LEGACY, hasCgroupIn, notDelegated } from "../cgroup-common/delegation.ts";
 import { devicePolicy } from "../cgroup-common/devices.ts";
 import { type CgroupPath, placeCgroup, readCgroupPath } from "../cgroup-common/path.ts";
 import { MAKE_HINTS, type Prepare } from "../cgroup-common/prepare.ts";
 import { rdma } from "../cgroup-common/rdma.ts";
 import { type Controller, type Setting, settingStep } from "../cgroup-common/setting.ts";
-import { unifiedSteps } from "../cgroup-v2/plan.ts";
+import { limitsOf, unifiedSteps } from "../cgroup-v2/plan.ts";
 import { blkio } from "./blkio.ts";
 import { cpu } from "./cpu.ts";
 import { cpuset } from "./cpuset.ts";
@@ -49,15 +50,17 @@ interface Place {
 // and no more of the language's library than is needed.
 
 /** Fills `paths`; returns the directories, each once, in the order of the mounts. */
-function findPlaces(path: CgroupPath, { cgroup }: Host, paths: Record<string, string>): Place[] {
+function findPlaces(path: CgroupPath, host: Host, paths: Record<string, string>): Place[] {
+  const { cgroup } = host;
   const places: Place[] = [];
   for (const name in cgroup.controllers) {
+    if (!hasCgroupIn(path, host, name)) continue;
     const mountPoint = cgroup.controllers[name] ?? "";
     const place = placeCgroup(path, mountPoint, cgroup.own[name] ?? "/", 1);
     paths[name] = place.directory;
     if (!holds(places, place.directory)) places.push(place);
   }
-  if (cgroup.unified !== undefined) {
+  if (cgroup.unified !== undefined && hasCgroupIn(path, host, "")) {
     const place = placeCgroup(path, cgroup.unified, cgroup.own[""] ?? "/", 1);
     paths[UNIFIED] = place.directory;
     places.push(place);
@@ -94,12 +97,15 @@ export function legacyParts(path: CgroupPath, resources: LinuxResources, host: H
     own.push(directory);
     if (path.home) home.push(levels[0] ?? directory);
   }
+  if (isRootless(host)) needDelegated(resources, paths, host);
   makeSteps(path, paths, places, before);
   if (!devicesAlone(resources)) limitSteps(resources, host, paths, before, atPid, warnings);
   if (paths.devices !== undefined) deviceSteps(paths.devices, resources, before);
   if (paths.devices === undefined || !devicesAlone(resources)) {
     const elsewhere = partElsewhere(resources, paths, host.cgroup.unified !== undefined, true);
     const directory = paths[UNIFIED];
+    const [limit] = directory === undefined ? limitsOf(elsewhere ?? {}) : [];
+    if (limit !== undefined) throw notDelegated(limit.setting, ownDirectory(host, ""), DELEGATE_LEGACY);
     if (elsewhere !== undefined && directory !== undefined && host.cgroup.unified !== undefined) {
       const devices = paths.devices === undefined;
       const part = unifiedSteps(NAME, host.cgroup.unified, directory, elsewhere, devices);
@@ -119,7 +125,7 @@ export interface LegacyPrepare extends Prepare {
 
 /** Plans the container's cgroup in every hierarchy that is mounted. */
 export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
-  const path = readCgroupPath(request, host.uid);
+  const path = readCgroupPath(request, isRootless(host));
   const { paths, own, home, before, atPid, warnings } = legacyParts(path, request.resources ?? {}, host);
   const free = { home, own };
   // Of what is denied by default there is always something that is allowed.
@@ -127,9 +133,24 @@ export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
     deviceLines(request.resources?.devices).allow.length > 0
       ? free
       : { ...free, allDevices: paths.devices ?? paths[UNIFIED], unified: paths[UNIFIED] };
+  if (own.length === 0) return { paths, before, join: [], atPid, cloneInto: undefined, warnings };
   const steps = [hostStep("check that the cgroup is free", action("prepare", prepare)), ...before];
   openSteps(paths, steps);
   return { paths, before: steps, join: joinSteps(paths), atPid, cloneInto: cloneInto(paths), warnings };
+}
+
+/** Refuses limits of controllers that are mounted, and of which nothing was delegated to the user. */
+function needDelegated(resources: LinuxResources, paths: Readonly<Record<string, string>>, host: Host): void {
+  for (const { name, settings } of CONTROLLERS) {
+    if (host.cgroup.controllers[name] === undefined || paths[name] !== undefined) continue;
+    const [first] = settings(resources);
+    if (first !== undefined) throw notDelegated(first, ownDirectory(host, name), DELEGATE_LEGACY);
+  }
+}
+
+/** ctr-bun's own cgroup in a hierarchy. */
+function ownDirectory({ cgroup: { controllers, unified, own } }: Host, name: string): string {
+  return `${name === "" ? unified : controllers[name]}${own[name] ?? ""}`.replace(/\/$/, "");
 }
 
 /** As in the config that `spec` writes: nothing else is limited. */

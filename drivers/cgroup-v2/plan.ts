@@ -2,13 +2,14 @@
  * A new container's cgroup in a cgroup2 tree, as steps of a plan; on a hybrid host (cgroup-v1) too, for what only that
  * tree has. Pure. Not here: what the actions named here do (driver.ts), or values of limits (one file a controller).
  */
-import type { CgroupPart, CgroupRequest, Host } from "../../src/driver.ts";
+import { type CgroupPart, type CgroupRequest, type Host, isRootless } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
 import { O_DIRECTORY, O_PATH } from "../../src/kernel/constants.ts";
 import type { HostAction, HostStep } from "../../src/plan/step.ts";
 import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
+import { DELEGATE_UNIFIED, hasCgroupIn, notDelegated } from "../cgroup-common/delegation.ts";
 import { devicePolicy } from "../cgroup-common/devices.ts";
-import { placeCgroup, readCgroupPath } from "../cgroup-common/path.ts";
+import { HOME, placeCgroup, readCgroupPath } from "../cgroup-common/path.ts";
 import { MAKE_HINTS, type Prepare } from "../cgroup-common/prepare.ts";
 import { rdma } from "../cgroup-common/rdma.ts";
 import { type Controller, type Setting, settingStep } from "../cgroup-common/setting.ts";
@@ -37,8 +38,9 @@ export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
   if (mountPoint === undefined) {
     throw fail({ code: "CGROUP", field: FIELD, message: "this host has no cgroup2 tree" });
   }
-  const path = readCgroupPath(request, host.uid);
+  const path = readCgroupPath(request, isRootless(host));
   const { directory, levels } = placeCgroup(path, mountPoint, host.cgroup.own[""] ?? "/", 2);
+  if (!hasCgroupIn(path, host, "")) return withoutCgroup(request.resources ?? {}, directory);
   const { allowAll, rules } = devicePolicy(request.resources?.devices);
   const free: Prepare = { home: path.home ? levels.slice(0, -1) : [], own: [directory] };
   const prepare = allowAll && rules.length === 0 ? { ...free, allDevices: directory } : free;
@@ -57,6 +59,16 @@ export function planCgroup(request: CgroupRequest, host: Host): CgroupPart {
     cloneInto: FD,
     warnings: [...path.warnings, ...part.warnings],
   };
+}
+
+/** Nothing was delegated to the user: nothing may be asked for. `directory`: where it would be. */
+function withoutCgroup(resources: LinuxResources, directory: string): CgroupPart {
+  const [first] = limitsOf(resources);
+  if (first !== undefined) {
+    const above = directory.slice(0, directory.lastIndexOf(`/${HOME}/`));
+    throw notDelegated(first.setting, above, DELEGATE_UNIFIED);
+  }
+  return { paths: {}, before: [], join: [], atPid: [], cloneInto: undefined, warnings: [] };
 }
 
 /** Opening the directory, or one below it, for clone3. */
@@ -131,17 +143,20 @@ export function networkWarnings({ network }: LinuxResources): string[] {
 /** The controllers without which the resources cannot be held, each with the first field and file that need it. */
 export function wantedBy(resources: LinuxResources): Wanted[] {
   const wanted = new Map<string, Wanted>();
-  const want = (controller: string, { field, file }: Setting): void => {
-    if (!wanted.has(controller))
-      wanted.set(controller, { controller, field: `linux.resources.${field}`, file });
-  };
-  for (const controller of CONTROLLERS) {
-    for (const setting of controller.settings(resources)) want(controller.name, setting);
-  }
-  for (const { controller, setting } of unifiedSettings(resources)) {
-    if (controller !== undefined) want(controller, setting);
+  for (const { controller, setting } of limitsOf(resources)) {
+    if (controller === undefined || wanted.has(controller)) continue;
+    const { field, file } = setting;
+    wanted.set(controller, { controller, field: `linux.resources.${field}`, file });
   }
   return [...wanted.values()];
+}
+
+/** All that is to be written, and which controller holds it; undefined for files that every cgroup has. */
+export function limitsOf(resources: LinuxResources): { controller: string | undefined; setting: Setting }[] {
+  const known = CONTROLLERS.flatMap((controller) =>
+    controller.settings(resources).map((setting) => ({ controller: controller.name, setting })),
+  );
+  return [...known, ...unifiedSettings(resources)];
 }
 
 function makeStep(path: string): HostStep {

@@ -11,6 +11,7 @@ export const AT_SYMLINK_FOLLOW = 0x400;
 export const AT_EMPTY_PATH = 0x1000;
 export const AT_RECURSIVE = 0x8000;
 export const AT_EACCESS = 0x200;
+export const W_OK = 2;
 export const F_OK = 0;
 export const X_OK = 1;
 export const O_RDONLY = 0;

@@ -170,10 +170,10 @@ export function trySignal(pidfd: number, signal: number): number {
   return sys("pidfd_send_signal", pidfd, signal, null, 0);
 }
 
-/** A resource limit of a process (0: our own), as prlimit(2) gives it. */
-export function getLimit(pid: number, resource: number): { soft: bigint; hard: bigint } {
+/** A resource limit of a process (0: our own), as prlimit(2) gives it; undefined where that tells us nothing. */
+export function getLimit(pid: number, resource: number): { soft: bigint; hard: bigint } | undefined {
   const limit = new Uint8Array(16);
-  check(sys("prlimit64", pid, resource, null, limit), { syscall: "prlimit64" });
+  if (sys("prlimit64", pid, resource, null, limit) < 0) return undefined;
   const view = viewOf(limit);
   return { soft: view.getBigUint64(0, true), hard: view.getBigUint64(8, true) };
 }

@@ -37,9 +37,11 @@ export function cgroupMountRows(
   const attributes = options.attributes.set | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   if (host.cgroup.mode === "unified") {
     const own = paths.unified;
-    if (user && !ownNamespace && own !== undefined) {
+    if (user && !ownNamespace) {
       // Root of a user namespace cannot mount the host's tree, and is shown no more than its own cgroup (as in runc).
-      return [...cloneRows(own, attributes, into), moveRow(into, "destination")];
+      const rows =
+        own === undefined ? nothingRows(input, attributes, into) : cloneRows(own, attributes, into);
+      return [...rows, moveRow(into, "destination")];
     }
     const v2 = { attributes: { set: attributes, clear: 0 }, data: options.data };
     return [...newMountRows("cgroup2", "cgroup", v2, into), moveRow(into, "destination")];
@@ -69,6 +71,12 @@ export function cgroupMountRows(
     rows.push(attributeRow(into, { set: MOUNT_ATTR_RDONLY, clear: 0 }, false));
   }
   return rows;
+}
+
+/** In place of cgroups that the container does not have: the host's, which may lie below, would be its user's to write. */
+function nothingRows(input: PlanInput, attributes: number, into: string): Row[] {
+  const data = ["mode=755", ...contextOption(input, "tmpfs")];
+  return newMountRows("tmpfs", "tmpfs", { attributes: { set: attributes, clear: 0 }, data }, into);
 }
 
 /** A directory of a cgroup file system as a mount of its own. */

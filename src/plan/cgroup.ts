@@ -57,8 +57,9 @@ export function cgroupPart(input: PlanInput): CgroupPart {
     };
   }
   const resources = resourcesOf(config);
-  // Nobody may set device rules in a user namespace, and nobody can make a device in it either (as in runc).
-  const unruled = host.userNamespace === true && (resources?.devices ?? []).length > 0;
+  // Nobody may set device rules in a user namespace, or as an ordinary user, and nobody can make a device there either
+  // (as in runc).
+  const unruled = host.userNamespace === true || host.unprivileged === true;
   const part = cgroupDriver(input).plan(
     {
       id: options.id,
@@ -70,8 +71,11 @@ export function cgroupPart(input: PlanInput): CgroupPart {
     },
     host,
   );
-  if (!unruled) return part;
-  const warning = "linux.resources.devices: ctr-bun is in a user namespace, where no device rules can be set";
+  if (!unruled || (resources?.devices ?? []).length === 0) return part;
+  const warning =
+    host.userNamespace === true
+      ? "linux.resources.devices: ctr-bun is in a user namespace, where no device rules can be set"
+      : "linux.resources.devices: an ordinary user can set no device rules";
   return { ...part, warnings: [...part.warnings, warning] };
 }
 

@@ -30,6 +30,7 @@ import { joinResctrlSteps } from "./resctrl.ts";
 import { row, slot, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify } from "./seccomp.ts";
+import { setgroupsOf } from "./setgroups.ts";
 import { attachSteps, CHILD, cloneStep, firstStep, joinCgroup, oomScoreSteps } from "./stage0.ts";
 import { outerStdioStep, stdioStep } from "./stdio.ts";
 import type { InitStep, Plan, ResctrlGroup, Step } from "./step.ts";
@@ -126,7 +127,13 @@ export function makeExecPlan(input: ExecInput): Plan {
   const late = process.noNewPrivileges === true;
   const looks = seccomp === undefined || forbiddenCalls(input, seccomp, [lookupStep(process)]).length === 0;
   const after: InitStep[] = [
-    ...identitySteps(process, grantable(input.host, facts.lastCapability, user), warnings, input.keepGroups),
+    ...identitySteps(
+      process,
+      grantable(input.host, facts.lastCapability, user),
+      warnings,
+      input.keepGroups,
+      user ? "unknown" : setgroupsOf(undefined, input.host),
+    ),
     checkDirectoryStep(process),
     ...noNewPrivilegesSteps(process),
   ];

@@ -15,6 +15,7 @@ import { RLIMIT_TYPES } from "../spec/runtime/process.ts";
 import { boundingSteps, capabilitySteps, type Grantable, grantedSets } from "./capabilities.ts";
 import type { PlanFacts } from "./input.ts";
 import { row, slot } from "./rows.ts";
+import { refuseGroups, type Setgroups } from "./setgroups.ts";
 import type { BytesArg, HostStep, InitStep, Row, Step } from "./step.ts";
 
 /**
@@ -157,24 +158,31 @@ function groupList(groups: readonly number[]): BytesArg {
 /**
  * Groups, user and capabilities, in the one order in which the kernel lets all of them be set.
  * @param keepGroups the supplementary groups stay those of ctr-bun's caller
+ * @param setgroups denied: they stay those, since nobody can set them
  */
 export function identitySteps(
   process: Process,
   grantable: Grantable,
   warnings: string[],
   keepGroups = false,
+  setgroups: Setgroups = "allowed",
 ): InitStep[] {
   const { user, capabilities } = process;
+  refuseGroups(process, setgroups);
   const sets = grantedSets(capabilities, grantable, warnings);
   const groups = user.additionalGids ?? [];
+  const keeps = keepGroups || setgroups === "denied";
+  // Root of a joined user namespace is only ever refused where the namespace denies setgroups.
+  const mayBeDenied =
+    setgroups === "unknown" && groups.length === 0 ? { allow: "EPERM" as const } : undefined;
   return [
     ...boundingSteps(sets, grantable.last),
     {
       on: "init",
       field: "process.user",
-      about: `become ${user.uid}:${user.gid}${keepGroups ? ", in the caller's groups" : groups.length > 0 ? ` with groups ${groups.join(", ")}` : ""}`,
+      about: `become ${user.uid}:${user.gid}${keeps ? ", in the caller's groups" : groups.length > 0 ? ` with groups ${groups.join(", ")}` : ""}`,
       rows: [
-        ...(keepGroups ? [] : [row("setgroups", [groups.length, groupList(groups)])]),
+        ...(keeps ? [] : [row("setgroups", [groups.length, groupList(groups)], mayBeDenied)]),
         row("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0]),
         row("setresgid", [user.gid, user.gid, user.gid]),
         row("setresuid", [user.uid, user.uid, user.uid]),

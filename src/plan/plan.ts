@@ -17,7 +17,7 @@ import { checkDirectoryStep, enterDirectoryStep, makeDirectorySteps } from "./di
 import { executeStep, lookupStep } from "./execute.ts";
 import { createHookSteps, startHookSteps } from "./hooks.ts";
 import { identitySteps, keyringStep, limitSteps, noNewPrivilegesSteps, seccompStep } from "./identity.ts";
-import type { PlanInput } from "./input.ts";
+import { makesNamespace, type PlanInput } from "./input.ts";
 import { labelSteps, openProcSteps } from "./labels.ts";
 import { maskSteps, readonlyPathSteps } from "./masks.ts";
 import { memoryPolicySteps } from "./memory-policy.ts";
@@ -38,6 +38,7 @@ import {
 import { row, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import { checkSeccomp, forbiddenCalls, refuseNotify, refuseUnknown } from "./seccomp.ts";
+import { setgroupsOf } from "./setgroups.ts";
 import { earlySourceSteps, helperSourceSteps } from "./sources.ts";
 import { CHILD, stage0Steps } from "./stage0.ts";
 import { stdioStep } from "./stdio.ts";
@@ -102,7 +103,13 @@ export function makePlan(input: PlanInput): Plan {
   const late = process.noNewPrivileges === true;
   const hooks = startHookSteps(input, limits.last);
   const after: InitStep[] = [
-    ...identitySteps(process, grantable(input.host, facts.lastCapability, user), warnings, wishes.keepGroups),
+    ...identitySteps(
+      process,
+      grantable(input.host, facts.lastCapability, user),
+      warnings,
+      wishes.keepGroups,
+      setgroupsOf(config.linux, input.host),
+    ),
     checkDirectoryStep(process),
     ...noNewPrivilegesSteps(process),
   ];
@@ -140,14 +147,15 @@ interface End {
   readonly looks: boolean;
 }
 
-function endSteps({ options }: PlanInput, process: Process, end: End): InitStep[] {
+function endSteps({ config, host, options }: PlanInput, process: Process, end: End): InitStep[] {
   const { limits, hooks, seccomp, looks } = end;
   const filter = seccomp === undefined ? [] : [seccompStep(seccomp)];
   // A startContainer hook is a file of the container's root: it gets no further than the program itself. And an init that
   // stays must not do what the program may not: root of the container can make it do so by ptrace(2).
   const [first, last] = hooks.length > 0 || options.init ? [filter, []] : [[], filter];
+  const open = host.unprivileged === true && seccomp === undefined && makesNamespace(config, "user");
   return [
-    ...(options.start === "wait" ? [waitForStartStep()] : []),
+    ...(options.start === "wait" ? [waitForStartStep(open)] : []),
     ...first,
     ...hooks,
     ...(options.init ? [initStep()] : []),

@@ -23,15 +23,18 @@ const WNOHANG_WEXITED = 5;
 /** What the step is about: failures behind it are told to `start`. */
 export const WAIT_FOR_START = "wait for start";
 
-/** Waits on the start socket; the connection takes the report channel's place. */
-export function waitForStartStep(): InitStep {
+/**
+ * Waits on the start socket; the connection takes the report channel's place. `open`: exec of an ordinary user may join
+ * it meanwhile, which takes leave to trace it (pidfd_open(2), setns(2)); root needs none.
+ */
+export function waitForStartStep(open: boolean): InitStep {
   return {
     on: "init",
     field: "process",
     about: WAIT_FOR_START,
     rows: [
       // What `exec` runs meanwhile is under the filter that this process has yet to load: it must not trace it.
-      row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]),
+      row("prctl", [PR_SET_DUMPABLE, open ? 1 : 0, 0, 0, 0]),
       row("accept4", [{ fd: "start" }, 0, 0, SOCK_CLOEXEC], { store: "connection" }),
       row("dup3", [slot("connection"), { fd: "report" }, O_CLOEXEC]),
       row("close", [slot("connection")]),

@@ -47,8 +47,16 @@ function actionText(action: HostAction, describe?: Describe): string {
       return `write ${action.path} <pid>`;
     case "open":
       return `open ${action.below === undefined ? "" : `${action.below} below `}${action.path} as ${action.as}${action.mountsIn === undefined ? "" : ", the one that was looked at"}`;
-    case "id-map":
-      return `${action.file} ${mapText(action.map)}`;
+    case "id-map": {
+      const { file, map, as } = action;
+      const how =
+        as === "tool"
+          ? ` by new${file.replace("_", "")}`
+          : as === "own" && file === "gid_map"
+            ? " and no setgroups"
+            : "";
+      return `${file} ${mapText(map)}${how}`;
+    }
     case "hooks":
       return action.hooks.map(({ path }) => path).join(", ");
     case "tell-pid":

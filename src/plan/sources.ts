@@ -49,12 +49,13 @@ interface Source {
 
 /** Who takes the source of a bind mount, and when. One that is ID-mapped is never shared with the host. */
 export function takerOf(
-  { config, facts }: PlanInput,
+  { config, facts, host }: PlanInput,
   { mount, options, index }: Omit<Source, "fact">,
 ): "init" | "early" | "helper" {
   if (isIdMapped(mount, options)) return "helper";
   const user = listsNamespace(config, "user");
-  if (user) return facts.mounts[index]?.closed === true ? "helper" : "init";
+  // Of an ordinary user's container root is that user, whom no helper of theirs has the better of.
+  if (user) return facts.mounts[index]?.closed === true && host.unprivileged !== true ? "helper" : "init";
   // Nothing of the config's own mounts is the host's.
   if (facts.mounts[index]?.covered === true) return "init";
   const asksShared = options.propagation.some(({ flag }) => flag === MS_SHARED);

@@ -15,7 +15,7 @@ import {
   PR_SET_NAME,
 } from "../kernel/constants.ts";
 import { REPORT, REPORT_SIZE, reportBytes } from "../machine/report.ts";
-import type { Process } from "../spec/runtime/config.ts";
+import type { IdMapping, Process } from "../spec/runtime/config.ts";
 import { callersUmask } from "./hooks.ts";
 import type { PlanInput } from "./input.ts";
 import { labelSteps, openProcSteps } from "./labels.ts";
@@ -25,7 +25,7 @@ import { ORPHANED, row, syncStep } from "./rows.ts";
 import { outerStdioStep } from "./stdio.ts";
 import type { InitStep, Row, Step } from "./step.ts";
 import { holdClocksSteps, timeNamespaceSteps } from "./time-offsets.ts";
-import { checkIdMap } from "./user-maps.ts";
+import { checkIdMap, isOwnAlone } from "./user-maps.ts";
 
 /** Label of the child's first row. */
 export const CHILD = "child";
@@ -198,6 +198,8 @@ export function oomScoreSteps(process: Pick<Process, "oomScoreAdj"> | undefined)
 }
 
 function userNamespaceSteps({ config, host }: PlanInput): Step[] {
+  const as = (map: readonly IdMapping[], id: number | undefined) =>
+    host.unprivileged === true ? { as: isOwnAlone(map, id) ? ("own" as const) : ("tool" as const) } : {};
   const uid = config.linux?.uidMappings ?? [];
   const gid = config.linux?.gidMappings ?? [];
   for (const [property, map] of [
@@ -230,13 +232,13 @@ function userNamespaceSteps({ config, host }: PlanInput): Step[] {
       on: "host",
       field: "linux.gidMappings",
       about: "map groups",
-      action: { do: "id-map", file: "gid_map", map: gid },
+      action: { do: "id-map", file: "gid_map", map: gid, ...as(gid, host.gid) },
     },
     {
       on: "host",
       field: "linux.uidMappings",
       about: "map users",
-      action: { do: "id-map", file: "uid_map", map: uid },
+      action: { do: "id-map", file: "uid_map", map: uid, ...as(uid, host.uid) },
     },
   ];
 }

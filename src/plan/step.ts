@@ -149,6 +149,11 @@ export interface IdMapAction {
   readonly do: "id-map";
   readonly file: "uid_map" | "gid_map";
   readonly map: readonly { readonly containerID: number; readonly hostID: number; readonly size: number }[];
+  /**
+   * How an ordinary user has it: `own`, of one's own ID alone, by giving up setgroups(2) there; by newuidmap(1) and
+   * newgidmap(1) for all others. Undefined: written by whoever may.
+   */
+  readonly as?: "own" | "tool";
 }
 /** Runs hooks in the runtime namespace, in order; from the sync point `pid` on. */
 export interface HooksAction {

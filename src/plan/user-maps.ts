@@ -13,6 +13,12 @@ export function idMapText(map: readonly IdMapping[]): string {
   return map.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
 }
 
+/** Whether a map is of one ID alone, that of ctr-bun itself: it takes no capability (user_namespaces(7)). */
+export function isOwnAlone(map: readonly IdMapping[], own: number | undefined): boolean {
+  const [first, ...rest] = map;
+  return rest.length === 0 && first?.size === 1 && first.hostID === own;
+}
+
 /** Refuses a map that the kernel takes in no case. `field`: linux.uidMappings or linux.gidMappings. */
 export function checkIdMap(field: string, map: readonly IdMapping[], arch: Host["arch"]): void {
   if (map.length > MOST_RANGES) {

@@ -48,12 +48,24 @@ export interface ExecRequest {
   onPlan?(plan: Plan): void;
 }
 
-/** Namespaces of a process that are not ours: setns(2) into one's own user namespace is EINVAL. */
+/**
+ * Namespaces of a process that are not ours: setns(2) into one's own user namespace is EINVAL. One that cannot be looked at
+ * is an error: what was to run in it would run in ours.
+ */
 function foreignNamespaces(pid: number): number {
   let flags = 0;
   for (const { file, flag } of Object.values(NAMESPACES)) {
-    const theirs = readlink(`/proc/${pid}/ns/${file}`);
-    if (theirs !== undefined && theirs !== readlink(`/proc/self/ns/${file}`)) flags |= flag;
+    const path = `/proc/${pid}/ns/${file}`;
+    const [theirs, ours] = [readlink(path), readlink(`/proc/self/ns/${file}`)];
+    if (theirs === undefined && ours !== undefined) {
+      throw fail({
+        code: "WRONG_STATE",
+        message: "cannot look at the container's namespaces",
+        path,
+        hint: "it has ended meanwhile, or is another user's; and what waits for start and has yet to load its seccomp filter is closed to an ordinary user: start it first",
+      });
+    }
+    if (theirs !== ours) flags |= flag;
   }
   return flags;
 }

@@ -13,7 +13,7 @@ import {
   PROC_SUPER_MAGIC,
 } from "../kernel/constants.ts";
 import { ERRNO } from "../kernel/errno.ts";
-import { close, statusOf, tryOpen, withFd } from "../kernel/file.ts";
+import { close, readTextIfAny, statusOf, tryOpen, withFd } from "../kernel/file.ts";
 import { liesIn } from "../kernel/file-system.ts";
 import { cString, textOf } from "../kernel/memory.ts";
 import { mountPath } from "../kernel/mount.ts";
@@ -148,13 +148,23 @@ function fileSystem(seen: string | undefined, view: View): string {
   return (seen === undefined ? undefined : fileSystemOf(seen, view.mountinfo())) ?? "unknown";
 }
 
-/** The caller's RLIMIT_NOFILE, where JavaScript's start raised our own soft limit above it. */
+/**
+ * The caller's RLIMIT_NOFILE, where JavaScript's start raised our own soft limit above it. Of a caller that is another
+ * user's (sudo(8), setpriv(1)) prlimit(2) tells nothing, and procfs does.
+ */
 export function callersLimit(): PlanFacts["nofile"] {
   const own = getLimit(0, RLIMIT_NOFILE);
   const parent = sys("getppid");
-  if (parent === 0) return undefined;
-  const theirs = getLimit(parent, RLIMIT_NOFILE);
-  return theirs.hard === own.hard && theirs.soft < own.soft ? theirs : undefined;
+  if (own === undefined || parent === 0) return undefined;
+  const theirs =
+    getLimit(parent, RLIMIT_NOFILE) ?? descriptorLimit(readTextIfAny(`/proc/${parent}/limits`) ?? "");
+  return theirs?.hard === own.hard && theirs.soft < own.soft ? theirs : undefined;
+}
+
+/** RLIMIT_NOFILE as /proc/PID/limits has it (proc_pid_limits(5)); undefined where it is not in the text. */
+export function descriptorLimit(limits: string): PlanFacts["nofile"] {
+  const [, soft, hard] = /^Max open files +(\d+) +(\d+) /m.exec(limits) ?? [];
+  return soft === undefined || hard === undefined ? undefined : { soft: BigInt(soft), hard: BigInt(hard) };
 }
 
 /** Joined namespaces that belong to the user namespace that is joined too (ioctl_ns(2)). */

@@ -3,8 +3,11 @@
  * where, and in which cgroup ctr-bun itself is. Not here: the rest of the host (host.ts), or any cgroup's files.
  */
 import type { HostCgroup } from "../driver.ts";
+import { AT_EACCESS, AT_FDCWD, W_OK } from "../kernel/constants.ts";
 import { readText } from "../kernel/file.ts";
+import { cString } from "../kernel/memory.ts";
 import { mountPath } from "../kernel/mount.ts";
+import { sys } from "../kernel/raw.ts";
 
 /** Words among a v1 mount's options that are no controllers (cgroup1_show_options() of kernel/cgroup/cgroup-v1.c). */
 const OTHER_OPTIONS = new Set([
@@ -19,9 +22,32 @@ const OTHER_OPTIONS = new Set([
   "nofavordynmods",
 ]);
 
-/** Reads both files. */
-export function probeCgroups(): HostCgroup {
-  return readCgroups(readText("/proc/self/mountinfo"), readText("/proc/self/cgroup"));
+/** Reads both files; `rootless`: and looks at where cgroups were delegated to ctr-bun's user. */
+export function probeCgroups(rootless = false): HostCgroup {
+  const cgroup = readCgroups(readText("/proc/self/mountinfo"), readText("/proc/self/cgroup"));
+  return rootless ? { ...cgroup, delegated: delegatedIn(cgroup) } : cgroup;
+}
+
+/**
+ * Keys of hierarchies in which a cgroup may be made below our own (v2 alone: beside it), and a process of ours be moved
+ * there: that takes writing to cgroup.procs of what is above both (cgroup-v2.rst, "Delegation Containment").
+ */
+function delegatedIn({ mode, unified, controllers, own }: HostCgroup): string[] {
+  const keys: string[] = [];
+  const add = (key: string, directory: string): void => {
+    if (mayWrite(directory) && mayWrite(`${directory}/cgroup.procs`)) keys.push(key);
+  };
+  for (const name in controllers) add(name, `${controllers[name]}${own[name] ?? ""}`);
+  const inTree = own[""] ?? "/";
+  if (unified !== undefined) {
+    const above = mode === "unified" ? inTree.slice(0, inTree.lastIndexOf("/")) : inTree;
+    add("", `${unified}${above}`);
+  }
+  return keys;
+}
+
+function mayWrite(path: string): boolean {
+  return sys("faccessat2", AT_FDCWD, cString(path), W_OK, AT_EACCESS) === 0;
 }
 
 /**

@@ -32,8 +32,16 @@ export interface HostContext {
 }
 
 /** uid_map and gid_map take the whole map in one write (user_namespaces(7)). */
-export function writeIdMap({ file, map }: Pick<IdMapAction, "file" | "map">, pid: number): void {
+export function writeIdMap({ file, map, as }: Pick<IdMapAction, "file" | "map" | "as">, pid: number): void {
+  if (as === "tool") {
+    (require("./id-map-tool.ts") as typeof import("./id-map-tool.ts")).mapByTool(file, map, pid);
+    return;
+  }
   const path = `/proc/${pid}/${file}`;
+  if (as === "own" && file === "gid_map") {
+    const groups = `/proc/${pid}/setgroups`;
+    check(tryWriteFile(groups, "deny"), { syscall: "write", path: groups });
+  }
   check(tryWriteFile(path, idMapText(map)), {
     syscall: "write",
     path,

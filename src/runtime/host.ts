@@ -1,6 +1,8 @@
 /** Looks at the host once and says what it is, as a value (driver.ts, Host). What is rarely asked is read when asked. */
 import type { Host } from "../driver.ts";
-import { PR_CAPBSET_READ } from "../kernel/constants.ts";
+import { CAPABILITIES } from "../kernel/capabilities.ts";
+import { LINUX_CAPABILITY_VERSION_3, PR_CAPBSET_READ } from "../kernel/constants.ts";
+import { readTextIfAny } from "../kernel/file.ts";
 import { textOf } from "../kernel/memory.ts";
 import { inUserNamespace } from "../kernel/namespaces.ts";
 import { sys } from "../kernel/raw.ts";
@@ -16,6 +18,14 @@ export function lastCapability(): number {
   let last = 40;
   while (sys("prctl", PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0) last++;
   return last;
+}
+
+/** Whether CAP_SYS_ADMIN is among our effective capabilities (capget(2)). */
+function mayAdministrate(): boolean {
+  const header = new Uint32Array([LINUX_CAPABILITY_VERSION_3, 0]);
+  const sets = new Uint32Array(6);
+  const result = sys("capget", new Uint8Array(header.buffer), new Uint8Array(sets.buffer));
+  return result === 0 && ((sets[0] ?? 0) & (1 << CAPABILITIES.indexOf("CAP_SYS_ADMIN"))) !== 0;
 }
 
 /** What is looked up once, when it is first asked for; an error stays the answer, too. */
@@ -45,14 +55,23 @@ export function probeHost(): Host {
   const systemd = once(() =>
     (require("./host-systemd.ts") as typeof import("./host-systemd.ts")).probeSystemd(),
   );
+  const uid = sys("geteuid");
+  const userNamespace = once(inUserNamespace);
   return {
     kernel,
     kernelVersion: [major, minor],
     arch: process.arch === "arm64" ? "aarch64" : "x86_64",
-    uid: sys("geteuid"),
-    cgroup: probeCgroups(),
+    uid,
+    gid: sys("getegid"),
+    cgroup: probeCgroups(uid !== 0 || userNamespace()),
     get userNamespace() {
-      return inUserNamespace();
+      return userNamespace();
+    },
+    get unprivileged() {
+      return uid !== 0 && !mayAdministrate();
+    },
+    get setgroupsDenied() {
+      return (uid !== 0 || userNamespace()) && readTextIfAny("/proc/self/setgroups")?.trim() === "deny";
     },
     get systemd() {
       return systemd();

@@ -9,7 +9,7 @@ import { poll } from "../kernel/poll.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
 import { whileKept } from "./lock.ts";
-import { needRecord, statusOfRecord } from "./state.ts";
+import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
 import { hasOwnPids, isPaused } from "./status.ts";
 
 export interface KillRequest {
@@ -37,6 +37,8 @@ function kill({ root, id, signal, all, registry }: KillRequest): void {
     driver.killAll(cgroupPaths, signal);
     return;
   }
+  // Without a cgroup what ends the first of a pid namespace ends all; any other signal goes to each.
+  if (all === true && signal !== SIGKILL && signalNamespace(record, signal)) return;
   // Held first and looked at then: it is the container's process that gets the signal, or nobody.
   const pidfd = tryPidfd(record.pid);
   try {
@@ -54,6 +56,21 @@ function kill({ root, id, signal, all, registry }: KillRequest): void {
   } finally {
     if (pidfd >= 0) close(pidfd);
   }
+}
+
+/** Whether it was there to be done: a container without pids of its own, or one that has stopped, is left to the caller. */
+function signalNamespace(record: ContainerRecord, signal: number): boolean {
+  const { namespaceProcesses } =
+    require("./namespace-processes.ts") as typeof import("./namespace-processes.ts");
+  const pids = namespaceProcesses(record) ?? [];
+  for (const pid of pids) {
+    const pidfd = tryPidfd(pid);
+    if (pidfd < 0) continue;
+    // Looked at once it is held: whoever has the number by now is left alone.
+    if (namespaceProcesses(record)?.includes(pid) === true) trySignal(pidfd, signal);
+    close(pidfd);
+  }
+  return pids.length > 0;
 }
 
 function notRunning(id: string) {

@@ -8,12 +8,22 @@ import { processTable } from "./process-table.ts";
 import { needRecord } from "./state.ts";
 import { cgroupDriverOf } from "./status.ts";
 
-/** PIDs, in ctr-bun's pid namespace, of every process in the container's cgroup and below it; none once it stopped. */
+/**
+ * PIDs, in ctr-bun's pid namespace, of every process in the container's cgroup and below it, or without one in its pid
+ * namespace; none once it stopped.
+ */
 export function containerProcesses(root: string, id: string, registry: DriverRegistry): number[] {
   const record = needRecord(root, id);
+  const found = record.cgroupDriver === undefined ? byNamespace().namespaceProcesses(record) : undefined;
+  if (found !== undefined) return found.sort((a, b) => a - b);
   return cgroupDriverOf(record, registry, "which processes are in it is not known")
     .processes(record.cgroupPaths)
     .sort((a, b) => a - b);
+}
+
+/** Loaded only where a container has no cgroup. */
+function byNamespace(): typeof import("./namespace-processes.ts") {
+  return require("./namespace-processes.ts") as typeof import("./namespace-processes.ts");
 }
 
 /**

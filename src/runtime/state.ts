@@ -3,7 +3,7 @@
  * a container that is created. Nothing is synced: a state tells of processes, and is void after a crash of the host.
  * What a container is doing is read off its process, never stored.
  */
-import { fail } from "../error.ts";
+import { asCtrError, fail } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { O_DIRECTORY, O_RDONLY } from "../kernel/constants.ts";
 import { ERRNO } from "../kernel/errno.ts";
@@ -19,6 +19,8 @@ import {
   tryOpen,
   withFd,
 } from "../kernel/file.ts";
+import { inUserNamespace } from "../kernel/namespaces.ts";
+import { sys } from "../kernel/raw.ts";
 import type { ResctrlGroup } from "../plan/step.ts";
 import { readJson, writeJson } from "../spec/json.ts";
 import type { RuntimeConfig } from "../spec/runtime/config.ts";
@@ -27,6 +29,17 @@ import type { LateStep } from "./late-calls.ts";
 /** Default state roots. */
 export const OCI_ROOT = "/run/ctr-bun/oci";
 export const ENGINE_ROOT = "/run/ctr-bun/engine";
+
+/**
+ * The OCI level's own: below XDG_RUNTIME_DIR for an ordinary user, and, as in runc, for root of a user namespace whose
+ * USER is not root: an ordinary user's who has come there by unshare(1). A container's root has the usual one.
+ */
+export function ociRoot(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+  const { XDG_RUNTIME_DIR: own, USER } = environment;
+  const uid = sys("geteuid");
+  if (uid !== 0) return own ? `${own}/ctr-bun/oci` : `/run/user/${uid}/ctr-bun/oci`;
+  return own && USER !== "root" && inUserNamespace() ? `${own}/ctr-bun/oci` : OCI_ROOT;
+}
 
 /** What is stored of a container. */
 export interface ContainerRecord {
@@ -78,7 +91,7 @@ export function claimID(root: string, id: string): string {
   const directory = stateDirectory(root, id);
   let made = tryMkdir(directory, 0o700);
   if (made === -ERRNO.ENOENT) {
-    mkdirAll(root, 0o700);
+    makeRoot(root);
     made = tryMkdir(directory, 0o700);
   }
   if (made === -ERRNO.EEXIST) {
@@ -91,6 +104,21 @@ export function claimID(root: string, id: string): string {
   }
   check(made, { syscall: "mkdir", path: directory });
   return directory;
+}
+
+/** An ordinary user without a directory for what runs needs to know of it: nothing else here is made for one. */
+function makeRoot(root: string): void {
+  try {
+    // Sticky: what cleans XDG_RUNTIME_DIR up leaves it alone (XDG Base Directory Specification).
+    mkdirAll(root, sys("geteuid") === 0 ? 0o700 : 0o1700);
+  } catch (thrown) {
+    const error = asCtrError(thrown);
+    const { code, message, syscall, path, errno } = error;
+    if (sys("geteuid") === 0) throw thrown;
+    const hint =
+      "log in, so that XDG_RUNTIME_DIR is set to a directory of your own; or give one with --root DIRECTORY";
+    throw fail({ code, message, field: "--root", syscall, path, errno, hint, cause: error });
+  }
 }
 
 export function writeRecord(root: string, record: ContainerRecord): void {

@@ -37,6 +37,6 @@ export function cgroupDriverOf(
   throw fail({
     code: "CGROUP",
     message: `container ${id} has no cgroup, so ${consequence}`,
-    hint: "it was made with --cgroup-manager disabled, or on a host without a cgroup file system",
+    hint: "it was made with --cgroup-manager disabled, on a host without a cgroup file system, or by a user to whom no cgroup was delegated",
   });
 }

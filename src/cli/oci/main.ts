@@ -2,7 +2,7 @@
 
 import { asCtrError, fail } from "../../error.ts";
 import { print } from "../../kernel/output.ts";
-import { OCI_ROOT } from "../../runtime/state.ts";
+import { OCI_ROOT, ociRoot } from "../../runtime/state.ts";
 import { type Defs, nearest, parseArgv } from "../argv.ts";
 import { createContext } from "./context.ts";
 import create from "./create.ts";
@@ -53,7 +53,10 @@ function verbNames(): string[] {
 
 /** runc's global options, and crun's --log-level and --cgroup-manager. */
 const GLOBALS = {
-  root: { type: "string", description: `state root (default: ${OCI_ROOT})` },
+  root: {
+    type: "string",
+    description: `state root (default: ${OCI_ROOT}; of a user: $XDG_RUNTIME_DIR/ctr-bun/oci)`,
+  },
   log: { type: "string", description: "file to append errors and warnings to" },
   "log-format": { type: "string", description: "text (default) or json" },
   "log-level": { type: "string", description: "error, warning (default) or debug" },
@@ -107,7 +110,7 @@ async function runCommandLine(
   return await verb.run(
     own.values,
     createContext(
-      values.root ?? OCI_ROOT,
+      values.root ?? ociRoot(),
       log,
       manager === "disabled",
       manager === "systemd" ? manager : undefined,

@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import type { Host } from "../../../src/driver.ts";
 import { CtrError } from "../../../src/error.ts";
 import { writeProgram } from "../../../src/machine/program.ts";
 import type { PlanInput } from "../../../src/plan/input.ts";
@@ -39,6 +40,8 @@ const NAMED: readonly (readonly [field: RegExp, errnos: readonly string[]])[] = 
   [/^process$/, ["ENOSYS", "EINTR", "EINVAL"]],
   // Root may not be allowed into what the user may enter: tried again as the user.
   [/^process\.cwd$/, ["EACCES", "EEXIST"]],
+  // Root of a joined user namespace in which setgroups is denied: nobody there can do without the caller's groups.
+  [/^process\.user$/, ["EPERM"]],
   // A signal while a hook is waited for.
   [/^hooks\.(createContainer|startContainer)\[\d+\]$/, ["EINTR"]],
   // What is no directory is what is looked for.
@@ -46,6 +49,15 @@ const NAMED: readonly (readonly [field: RegExp, errnos: readonly string[]])[] = 
   // Files and directories that are there already: opened, or checked, in the next row.
   [/^(linux\.devices|mounts|process\.terminal)/, ["EEXIST", "ENOENT", "EPERM"]],
 ];
+
+/** The same host for an ordinary user, to whom nothing was delegated. */
+const forUser = (host: Host): Host => ({
+  ...host,
+  uid: 1000,
+  gid: 1000,
+  unprivileged: true,
+  cgroup: { ...host.cgroup, delegated: [] },
+});
 
 const flag = fc.boolean();
 const name = fc.stringMatching(/^[a-z][a-z0-9]{0,5}$/);
@@ -256,7 +268,9 @@ const input: fc.Arbitrary<PlanInput> = fc
   .record({
     config: fc.oneof(config, { weight: 2, arbitrary: config.map(mend) }),
     // Labels are not to be what a plan is refused for.
-    host: fc.constantFrom(...Object.values(HOSTS)).map((host) => ({ ...host, lsm: ["apparmor", "selinux"] })),
+    host: fc
+      .constantFrom(...Object.values(HOSTS), ...Object.values(HOSTS).map(forUser))
+      .map((host) => ({ ...host, lsm: ["apparmor", "selinux"] })),
     missing: fc.array(fc.nat(3), { minLength: 6, maxLength: 6 }),
     files: fc.array(flag, { minLength: 6, maxLength: 6 }),
     start: fc.constantFrom("wait", "go"),
