@@ -149,7 +149,7 @@ function reason(errno: string | undefined, controller: string, level: string): [
   if (errno === "EACCES" || errno === "EPERM" || errno === "EROFS") {
     return [
       `the controller ${controller} may not be enabled in ${level}`,
-      "that part of the tree was not delegated to this user",
+      "it was not delegated to this user: where that has a systemd of its own, root adds it to Delegate= of user@.service (systemctl edit user@.service), which takes effect with the next login",
     ];
   }
   if (errno === "EINVAL" && controller === "cpu") {
