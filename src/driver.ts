@@ -130,6 +130,11 @@ export interface CgroupJoin {
   /** As in {@link CgroupPart}. */
   readonly attach?: readonly HostStep[];
   readonly join: readonly InitStep[];
+  /**
+   * What the process itself joins, first of all: cgroups that limit processes by number, where the one that makes it would
+   * count too. The descriptors that `before` opens are still there.
+   */
+  readonly inside?: readonly InitStep[];
   readonly cloneInto: string | undefined;
 }
 

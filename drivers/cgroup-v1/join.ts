@@ -9,6 +9,8 @@ import type { HostAction, HostStep, InitStep } from "../../src/plan/step.ts";
 /** Key of the cgroup2 tree among the paths. */
 export const UNIFIED = "unified";
 const FIELD = "linux.cgroupsPath";
+/** Moving a process into its cgroup is never refused, as making one there is. */
+const LIMITS_NUMBER = "pids";
 
 export function hostStep(about: string, what: HostAction): HostStep {
   return { on: "host", field: FIELD, about, action: what };
@@ -18,7 +20,14 @@ export function hostStep(about: string, what: HostAction): HostStep {
 export function planJoin(paths: Readonly<Record<string, string>>, below: Below): CgroupJoin {
   const before: HostStep[] = [];
   openSteps(paths, before, below);
-  return { before, join: joinSteps(paths, below), cloneInto: cloneInto(paths) };
+  const all = joinSteps(paths, below);
+  const names = v1Names(paths);
+  return {
+    before,
+    join: all.filter((_step, at) => names[at] !== LIMITS_NUMBER),
+    inside: all.filter((_step, at) => names[at] === LIMITS_NUMBER),
+    cloneInto: cloneInto(paths),
+  };
 }
 
 /** Key of the paths to what is meant below that directory. */

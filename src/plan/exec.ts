@@ -99,8 +99,10 @@ export function makeExecPlan(input: ExecInput): Plan {
   steps.push({ on: "init", field: "process", about: "join the container", rows: join, hints: JOIN_HINTS });
   steps.push(cloneStep(CLONE_PARENT, cloneInto), ...joinResctrlSteps(input.resctrl));
   // Others can look at this process from its first moment on: nothing of the host's may be open in it.
-  const begin = [row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: CHILD })];
-  steps.push(closeStep(input.preserveFds, false, begin));
+  const closed = row("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], { label: CHILD });
+  const about = "be closed to ptrace";
+  steps.push({ on: "init", field: "process", about, rows: [closed] }, ...(cgroup?.inside ?? []));
+  steps.push(closeStep(input.preserveFds, false));
   steps.push({
     on: "init",
     field: "process",

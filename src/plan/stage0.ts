@@ -166,7 +166,7 @@ export function cloneStep(flags: number, cgroup: string | undefined): InitStep {
     hints: {
       EPERM: "making namespaces takes root, or a user namespace among linux.namespaces",
       ENOSPC: "a limit of /proc/sys/user/max_*_namespaces is reached",
-      EAGAIN: "a pids limit above the container's cgroup, or RLIMIT_NPROC, is reached",
+      EAGAIN: "the pids limit of the container's cgroup, or of one above it, or RLIMIT_NPROC, is reached",
       ENOMEM: "the pid namespace to join has lost its init",
       ENOSYS: "ctr-bun needs Linux 5.14 or later",
       EINVAL: "this kernel lacks one of the namespaces in linux.namespaces",

@@ -57,3 +57,18 @@ test("one that is not there, or not below, is an error", () => {
     err: "ctr-bun: --cgroup: ../.. is not a sub cgroup path",
   });
 });
+
+test("the last process that the pids limit allows can be one that is executed, and it can make no more", () => {
+  const full = freshID();
+  bundle.configure(["sleep", "100"], ({ linux }) => {
+    linux.resources = { pids: { limit: 2 } };
+  });
+  try {
+    bundle.ctr("run", "--detach", "--bundle", bundle.path, full);
+    expect(bundle.ctr("exec", full, "sh", "-c", "exec 2>&1; echo in; (:); true").out).toMatch(
+      /^in\nsh: can't fork/,
+    );
+  } finally {
+    bundle.ctr("delete", "--force", full);
+  }
+});
