@@ -26,7 +26,11 @@ const architectures: Readonly<Record<Host["arch"], SeccompArchitecture[]>> = {
 const newNamespaces =
   CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
 
-/** include/linux/socket.h: sockets to the hypervisor and its other guests, which no namespace keeps apart. */
+/**
+ * include/linux/socket.h: sockets that hand data to the kernel's ciphers, much code that hardly a program uses, and those
+ * to the hypervisor and its other guests, which no namespace keeps apart.
+ */
+const AF_ALG = 38;
 const AF_VSOCK = 40;
 
 /**
@@ -44,11 +48,20 @@ export function defaultProfile(capabilities: readonly string[], arch: Host["arch
   const text = [...Object.values(always), byHost[arch], ...opened].join(" ");
   const syscalls: LinuxSyscall[] = [
     { names: [...new Set(text.match(/\S+/g))], action: "SCMP_ACT_ALLOW" },
-    {
-      names: ["socket"],
-      action: "SCMP_ACT_ALLOW",
-      args: [{ index: 0, value: AF_VSOCK, op: "SCMP_CMP_NE" }],
-    },
+    // Rules, since two conditions on one argument of one rule are alternatives.
+    ...(
+      [
+        ["SCMP_CMP_LT", AF_ALG],
+        ["SCMP_CMP_EQ", AF_ALG + 1],
+        ["SCMP_CMP_GT", AF_VSOCK],
+      ] as const
+    ).map(
+      ([op, value]): LinuxSyscall => ({
+        names: ["socket"],
+        action: "SCMP_ACT_ALLOW",
+        args: [{ index: 0, value, op }],
+      }),
+    ),
     ...personalities.map(
       (value): LinuxSyscall => ({
         names: ["personality"],
