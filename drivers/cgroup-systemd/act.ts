@@ -7,7 +7,13 @@ import { asCtrError, type CtrError, fail } from "../../src/error.ts";
 import { check } from "../../src/kernel/check.ts";
 import type { DbusReply } from "../../src/kernel/dbus.ts";
 import { readTextIfAny, statusOf, tryWriteFile } from "../../src/kernel/file.ts";
-import { connectSystemd, type Systemd, systemdScope, UNIT_EXISTS } from "../../src/kernel/systemd.ts";
+import {
+  connectSystemd,
+  type Systemd,
+  systemdScope,
+  UNIT_EXISTS,
+  type UnitProperty,
+} from "../../src/kernel/systemd.ts";
 import { UNIFIED } from "../cgroup-v2/plan.ts";
 import { guestsIn } from "./guests.ts";
 import { heldFiles, holdAgain } from "./held.ts";
@@ -125,6 +131,15 @@ function needPlace({ unit, kind, directories, expected }: Start, stage0: number)
   });
 }
 
+/** The code of the error that a unit is not there. */
+export const NO_UNIT = "NO_UNIT";
+
+/** Changes properties of a unit. Throws NO_UNIT where it is no longer there. */
+export function needProperties(systemd: Systemd, unit: string, properties: readonly UnitProperty[]): void {
+  if (systemd.setProperties(unit, properties)) return;
+  throw fail({ code: NO_UNIT, message: `the container's unit ${unit} is gone: its processes have ended` });
+}
+
 /**
  * Changes properties of the container's unit, upon which systemd writes all of its files anew: they keep their values,
  * but for the limit of tasks, which is what it is for.
@@ -132,7 +147,7 @@ function needPlace({ unit, kind, directories, expected }: Start, stage0: number)
 export function setProperties({ unit, properties, paths }: SetProperties): void {
   const files = heldFiles(paths).filter(({ path }) => !path.endsWith("/pids.max"));
   try {
-    withSystemd((systemd) => systemd.setProperties(unit, properties));
+    withSystemd((systemd) => needProperties(systemd, unit, properties));
   } catch (thrown) {
     const error = asCtrError(thrown);
     if (error.code !== "DBUS") throw error;

@@ -1,6 +1,6 @@
 /**
- * Units of others in a container's unit, which would end with it: somebody may put some into a slice. Not here: what is
- * done about them (driver.ts, remove.ts).
+ * Whether units are still active: a container's, and those of others in it, which would end with it: somebody may put some
+ * into a slice. Not here: what is done about them (driver.ts, remove.ts, update.ts).
  */
 import type { Systemd } from "../../src/kernel/systemd.ts";
 
@@ -8,6 +8,11 @@ import type { Systemd } from "../../src/kernel/systemd.ts";
 const [MEMBERS, OLD_MEMBERS] = ["SliceOf", "RequiredBy"] as const;
 /** What is no longer, or was never there, does not end. */
 const GONE = new Set<unknown>([undefined, "inactive", "failed"]);
+
+/** Whether a unit is no longer: a scope ends with its last process. */
+export function hasEnded(systemd: Systemd, unit: string): boolean {
+  return GONE.has(systemd.unitProperties(unit, "Unit", ["ActiveState"]).get("ActiveState")?.value);
+}
 
 /** Those that are active in a slice, and below it. */
 export function guestsIn(systemd: Systemd, slice: string): string[] {

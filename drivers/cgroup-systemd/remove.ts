@@ -59,8 +59,7 @@ export function removeUnit(paths: Readonly<Record<string, string>>): void {
       // Stopping a slice stops all units that somebody has put into it since.
       inUse = kind === "Slice" && guestsIn(systemd, unit).length > 0;
       if (inUse) return;
-      systemd.stop(unit);
-      systemd.resetFailed(unit);
+      if (systemd.stop(unit)) systemd.resetFailed(unit);
     });
   } catch (thrown) {
     refusal = asCtrError(thrown);

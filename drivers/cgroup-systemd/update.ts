@@ -2,7 +2,8 @@
  * Changing what a running container is held to: files, where the kernel may refuse, then systemd's properties, and then
  * the files again, since systemd rounds. All of it or nothing.
  */
-import { fail } from "../../src/error.ts";
+import { asCtrError, fail } from "../../src/error.ts";
+import { statusOf } from "../../src/kernel/file.ts";
 import type { Systemd, UnitProperty } from "../../src/kernel/systemd.ts";
 import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
 import { devicePolicy } from "../cgroup-common/devices.ts";
@@ -11,8 +12,9 @@ import { cgroupV1Driver } from "../cgroup-v1/driver.ts";
 import { changeDevices, changeLegacy, legacyWarnings } from "../cgroup-v1/update.ts";
 import { UNIFIED } from "../cgroup-v2/plan.ts";
 import { unifiedWarnings, updateLimits } from "../cgroup-v2/update.ts";
-import { withSystemd } from "./act.ts";
+import { NO_UNIT, needProperties, withSystemd } from "./act.ts";
 import { deviceProperties } from "./devices.ts";
+import { hasEnded } from "./guests.ts";
 import { heldFiles, holdAgain, stuckFiles } from "./held.ts";
 import { legacyProperties, property, tasksProperties, unifiedProperties } from "./properties.ts";
 import { asksForWeights, bandwidthHeld, weightsHeld } from "./read-back.ts";
@@ -59,9 +61,15 @@ function changeUnit(paths: Paths, resources: LinuxResources): void {
   withSystemd((systemd) => changeWith(systemd, paths, resources));
 }
 
+/** What the kernel says of a file of a cgroup that was removed, by its path and by a descriptor from before. */
+const REMOVED: ReadonlySet<string> = new Set(["ENOENT", "ENODEV"]);
+
 /**
  * Files, properties and devices. With any property systemd writes all files of the unit anew, as far as it knows their
  * values and in its own grain: they are written once more behind it.
+ *
+ * The change itself may end the container (`cgroup.kill`, a device that it cannot be without), and its unit then goes
+ * before all is done. That is no error: where an empty cgroup stays, as without systemd, it is none either.
  */
 export function changeWith(systemd: Systemd, paths: Paths, resources: LinuxResources): void {
   const directory = anyDirectory(paths);
@@ -75,6 +83,7 @@ export function changeWith(systemd: Systemd, paths: Paths, resources: LinuxResou
     ...(unified ? unifiedProperties : legacyProperties)(resources, version),
     ...tasksProperties(resources).last,
   ];
+  const wasThere = statusOf(directory) !== undefined;
   const original = heldFiles(paths);
   let before: UnitProperty[] | undefined;
   try {
@@ -89,16 +98,19 @@ export function changeWith(systemd: Systemd, paths: Paths, resources: LinuxResou
       if (all.length === 0) return;
       const files = heldFiles(paths);
       before = propertiesNow(systemd, unit, kind, all);
-      systemd.setProperties(unit, all);
+      needProperties(systemd, unit, all);
       holdAgain(files);
       // With them there are always properties.
       changeDevices(paths, resources);
     });
   } catch (thrown) {
+    const { code, errno = "" } = asCtrError(thrown);
+    const isGone = code === NO_UNIT || REMOVED.has(errno);
+    if (wasThere && isGone && hasEnded(systemd, unit)) return;
     if (before === undefined) throw thrown;
     const stuck: string[] = [];
     try {
-      systemd.setProperties(unit, before);
+      needProperties(systemd, unit, before);
     } catch {
       stuck.push(`what systemd has for ${unit}`);
     }

@@ -52,8 +52,11 @@ export interface Systemd {
   stop(unit: string): boolean;
   /** Forgets that a unit has failed, upon which a transient one goes. What is not there, or has not failed, is fine. */
   resetFailed(unit: string): void;
-  /** Changes properties of a unit, and waits until they are in its cgroup. They last as long as the unit. */
-  setProperties(unit: string, properties: readonly UnitProperty[]): void;
+  /**
+   * Changes properties of a unit, and waits until they are in its cgroup. They last as long as the unit; false where
+   * there is none.
+   */
+  setProperties(unit: string, properties: readonly UnitProperty[]): boolean;
   /** Moves processes into a unit's cgroup, or one below it (`/` and its name, or nothing). */
   attach(unit: string, below: string, pids: readonly number[]): void;
   close(): void;
@@ -235,6 +238,8 @@ function systemdOver(connection: DbusConnection, bus: boolean): Systemd {
       return { ...reply, error: `${NAME}.Job`, text: `the job ended with "${result}"` };
     },
     stop(unit) {
+      // Most often it is gone already, with its last process: then nobody need be told of jobs.
+      if (pathOf(unit) === undefined) return false;
       listen();
       const reply = tryManager("StopUnit", "ss", unit, "replace");
       if (reply.error === NO_SUCH_UNIT) return false;
@@ -245,14 +250,13 @@ function systemdOver(connection: DbusConnection, bus: boolean): Systemd {
       tryManager("ResetFailedUnit", "s", unit);
     },
     setProperties(unit, properties) {
-      if (properties.length === 0) return;
+      if (properties.length === 0) return true;
       const listed = properties.map(([name, value]) => [name, value]);
-      need("SetUnitProperties", tryManager("SetUnitProperties", "sba(sv)", unit, true, listed));
+      const reply = tryManager("SetUnitProperties", "sba(sv)", unit, true, listed);
+      if (reply.error === NO_SUCH_UNIT) return false;
+      need("SetUnitProperties", reply);
       // systemd changes files of the cgroup once it has answered, and before it takes the next message.
-      need(
-        "GetUnit",
-        persistently(() => tryManager("GetUnit", "s", unit)),
-      );
+      return pathOf(unit) !== undefined;
     },
     attach(unit, below, pids) {
       const attached = () => tryManager("AttachProcessesToUnit", "ssau", unit, below, [...pids]);

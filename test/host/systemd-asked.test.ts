@@ -165,7 +165,7 @@ describe("a manager that executes itself anew", () => {
     await answering({
       StartTransientUnit: [accepted],
       StopUnit: [accepted],
-      GetUnit: [there, there, absent],
+      GetUnit: [there, there, there, absent],
       "Get Job": [value("(uo)", [7, JOB]), value("(uo)", [0, "/"])],
       "Get ActiveState": [value("s", "activating"), value("s", "failed")],
     });

@@ -1,5 +1,5 @@
 /** An update of a unit against a systemd that writes all files anew, as the real one: what they hold afterwards. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,6 +49,7 @@ function systemdWith(also: () => void) {
       writeFileSync(join(directory, "memory.high"), "max");
       if (first) also();
       first = false;
+      return true;
     },
     tryStart: never,
     stop: never,
@@ -81,7 +82,7 @@ test("an update of which a file is refused behind systemd leaves files and prope
     ...systemd,
     setProperties(unit, properties) {
       if (++calls === 2) rmSync(stubborn);
-      real(unit, properties);
+      return real(unit, properties);
     },
   };
   let error = "";
@@ -112,4 +113,54 @@ test("systemd is told of quota and period, and of BFQ's weights, as the kernel h
     { blockIO: { weightDevice: [{ major: 8, minor: 0, weight: 50 }] } },
   );
   expect(known.get("IODeviceWeight")?.value).toEqual([["/dev/block/8:0", 50n]]);
+});
+
+describe("an update that ends the container, and its unit with it", () => {
+  /** The unit ends while it is told the change: `answer` is whether systemd still takes that. */
+  function ending(answer: boolean) {
+    let state: string | undefined = "active";
+    const { systemd } = systemdWith(() => {
+      rmSync(directory, { recursive: true });
+      state = undefined;
+    });
+    const real = systemd.setProperties;
+    const ends: Systemd = {
+      ...systemd,
+      setProperties: (unit, properties) => real(unit, properties) && answer,
+      unitProperties: (unit, kind, names) =>
+        names.includes("ActiveState")
+          ? new Map(state === undefined ? [] : [["ActiveState", { signature: "s", value: state }]])
+          : systemd.unitProperties(unit, kind, names),
+    };
+    const stays = (): void => {
+      state = "active";
+    };
+    return { systemd: ends, stays };
+  }
+
+  test.each([true, false])("is no error, whether systemd has taken the change or not (%p)", (answer) => {
+    expect(() => changeWith(ending(answer).systemd, { unified: directory }, update)).not.toThrow();
+  });
+
+  test("is one where the unit is still active", () => {
+    const { systemd, stays } = ending(false);
+    const real = systemd.setProperties;
+    const alive: Systemd = {
+      ...systemd,
+      setProperties(unit, properties) {
+        const result = real(unit, properties);
+        stays();
+        return result;
+      },
+    };
+    expect(() => changeWith(alive, { unified: directory }, update)).toThrow("box.scope is gone");
+  });
+
+  test("is one where there was no such cgroup to begin with", () => {
+    const { systemd } = ending(false);
+    rmSync(directory, { recursive: true });
+    mkdirSync(directory);
+    const gone = join(top, "other.scope");
+    expect(() => changeWith(systemd, { unified: gone }, update)).toThrow();
+  });
 });
