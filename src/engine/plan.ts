@@ -12,7 +12,8 @@ import { type ContainerRequest, preparePlan } from "../runtime/prepare.ts";
 import { parseJson } from "../spec/parse.ts";
 import { RuntimeConfig } from "../spec/runtime/config.ts";
 import { readFlags } from "./asked.ts";
-import { cgroupRequest } from "./cgroup-manager.ts";
+import { cgroupRequest, checkCgroupManager } from "./cgroup-manager.ts";
+import { parseCgroupManager } from "./config/cgroup-flags.ts";
 import { createContainer } from "./create.ts";
 import { type Engine, requireRoot } from "./engine.ts";
 import { inFlags } from "./flag-fields.ts";
@@ -20,11 +21,13 @@ import { interruptible } from "./interrupt.ts";
 import { absolutePath } from "./path.ts";
 import type { RunRequest } from "./run.ts";
 
-/** The plan of a bundle: a directory with a config.json. */
-export function planBundle(engine: Engine, directory: string): string {
+/** The plan of a bundle: a directory with a config.json. `manager` by its name; as at the OCI level, cgroupfs without. */
+export function planBundle(engine: Engine, directory: string, manager: string | undefined): string {
   const bundle = absolutePath(directory, engine.cwd);
   const config = parseJson(RuntimeConfig, readText(`${bundle}/config.json`), "config.json");
-  return planText(engine, { id: "plan", bundle, config });
+  const chosen = manager === undefined ? undefined : parseCgroupManager(manager, "--cgroup-manager");
+  if (chosen !== undefined) checkCgroupManager(chosen, engine.host);
+  return planText(engine, { id: "plan", bundle, config, ...cgroupRequest(chosen) });
 }
 
 /**

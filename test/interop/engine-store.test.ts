@@ -145,7 +145,20 @@ describe("plan", () => {
     const { code, stdout } = await world.ctr("--store", "/nowhere", "plan", bundle);
     expect(code).toBe(0);
     expect(stdout).toContain("process.args");
+    expect(stdout).toContain("linux.cgroupsPath");
     expect(existsSync("/nowhere")).toBe(false);
+    const without = await world.ctr("plan", "--cgroup-manager", "disabled", bundle);
+    expect(without.code).toBe(0);
+    expect(without.stdout).not.toContain("linux.cgroupsPath");
+    const both = await world.ctr("plan", "--systemd-cgroup", "--cgroup-manager", "cgroupfs", bundle);
+    expect(both.code).toBe(125);
+    expect(both.stderr).toContain(
+      "--systemd-cgroup: cannot be given together with --cgroup-manager cgroupfs",
+    );
+    const systemd = await world.ctr("plan", "--systemd-cgroup", bundle);
+    expect(systemd.stdout + systemd.stderr).toMatch(
+      /have systemd start ctr-bun-plan\.scope|systemd does not run/,
+    );
   });
 });
 
