@@ -35,6 +35,7 @@ export function prepareCgroups(
   }
   for (const path of own) {
     const fd = tryOpen(path, O_PATH | O_DIRECTORY);
+    if (fd === -ERRNO.ENOTDIR) throw notDirectory(path);
     if (fd < 0) continue;
     close(fd);
     const pids = cgroupProcesses(path);
@@ -54,6 +55,17 @@ export function prepareCgroups(
       hint: "another container has the same cgroupsPath, or processes of an earlier one are left in it",
     });
   }
+}
+
+/** Making it would fail as if it were there already. */
+function notDirectory(path: string): Error {
+  return fail({
+    code: "INVALID_CONFIG",
+    field: "linux.cgroupsPath",
+    message: "leads to a file of a cgroup, not to a cgroup",
+    path,
+    hint: "choose another cgroupsPath",
+  });
 }
 
 /** In runc's words. */

@@ -9,6 +9,7 @@ import {
   open,
   openBeneath,
   readTextIfAny,
+  statusOf,
   tryMkdir,
   tryUnlink,
   tryWriteFile,
@@ -37,7 +38,7 @@ function act(action: HostAction, context: HostContext): void {
   switch (action.do) {
     case "mkdir": {
       const result = tryMkdir(action.path, action.mode);
-      if (result === 0) context.made.push(action.path);
+      if (result === 0) noteMade(action.path, context);
       else if (result !== -ERRNO.EEXIST) check(result, { syscall: "mkdir", path: action.path });
       return;
     }
@@ -101,7 +102,7 @@ function act(action: HostAction, context: HostContext): void {
         pid: context.pid,
         stage0: context.stage0,
         made: (path) => {
-          context.made.push(path);
+          noteMade(path, context);
         },
       };
       context.registry.get(kind, action.name).act?.(action.call, action.args, actContext);
@@ -165,6 +166,19 @@ function needNamespace(fd: number, path: string, flag: number): void {
   });
 }
 
+function noteMade(path: string, { made, inodes }: HostContext): void {
+  made.push(path);
+  inodes.set(path, statusOf(path)?.ino);
+}
+
+/** The directories that were made and are still there: one that others have made anew since is theirs. */
+export function stillOurs({ made, inodes }: HostContext): string[] {
+  return made.filter((path) => {
+    const inode = statusOf(path)?.ino;
+    return inode !== undefined && inode === inodes.get(path);
+  });
+}
+
 /** Those of a container's cgroups that were made for it: one that was there before is somebody else's. */
 export function madeCgroups(
   cgroupPaths: Readonly<Record<string, string>>,
@@ -188,5 +202,5 @@ export function removeMade(context: HostContext): void {
       printError(`ctr-bun: warning: ${errorLine(asCtrError(error))}\n`);
     }
   }
-  for (const path of context.made.toReversed()) tryUnlink(path, AT_REMOVEDIR);
+  for (const path of stillOurs(context).toReversed()) tryUnlink(path, AT_REMOVEDIR);
 }

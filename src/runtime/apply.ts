@@ -18,7 +18,7 @@ import { type MachineProgram, writeProgram } from "../machine/program.ts";
 import { DESCRIPTOR, REPORT, REPORT_SIZE, syncPointOf } from "../machine/report.ts";
 import type { HostStep, InitStep, Plan, Step, SyncPoint } from "../plan/step.ts";
 import type { Hook, Hooks } from "../spec/runtime/hooks.ts";
-import { actAll, closeAll, madeCgroups, removeMade } from "./act.ts";
+import { actAll, closeAll, madeCgroups, removeMade, stillOurs } from "./act.ts";
 import { initFailure, initGone } from "./failure.ts";
 import type { HookEar } from "./hook-ear.ts";
 import type { HostContext } from "./host-context.ts";
@@ -86,6 +86,7 @@ export function applyPlan(request: ApplyRequest): number {
     descriptors: {},
     received: [],
     made: [],
+    inodes: new Map(),
     undo: [],
     stage0: undefined,
     pid: undefined,
@@ -142,7 +143,7 @@ function undo({ plan, registry }: ApplyRequest, context: HostContext): void {
     tryKill(pid, 9);
     waitPid(pid);
   }
-  const own = madeCgroups(plan.cgroupPaths, context.made);
+  const own = madeCgroups(plan.cgroupPaths, stillOurs(context));
   if (plan.cgroupDriver !== undefined && Object.keys(own).length > 0) {
     try {
       const driver = registry.get("cgroup", plan.cgroupDriver);

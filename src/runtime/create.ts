@@ -1,5 +1,6 @@
 /** OCI create, and the first half of run: everything is made, and the init waits (for start, or for ctr-bun's word). */
 
+import { asCtrError } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { O_CREAT, O_TRUNC, O_WRONLY } from "../kernel/constants.ts";
 import { close, open, openDirectory, replaceFile } from "../kernel/file.ts";
@@ -13,11 +14,20 @@ import { missingCgroups, noteCreating } from "./creating.ts";
 import { runPoststop } from "./delete.ts";
 import { runHooks } from "./hooks.ts";
 import { lateSteps } from "./late-calls.ts";
+import { holdDirectory, whileHeld } from "./lock.ts";
 import type { Notifications } from "./notify.ts";
 import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
 import { type ContainerRequest, prepare } from "./prepare.ts";
 import type { Death } from "./sigsys.ts";
-import { type ContainerRecord, checkID, claimID, processStat, removeState, writeRecord } from "./state.ts";
+import {
+  type ContainerRecord,
+  checkID,
+  claimID,
+  noContainer,
+  processStat,
+  removeState,
+  writeRecord,
+} from "./state.ts";
 
 /** A container that was made. `master` is its terminal's other side, where no socket took it. */
 export interface Made {
@@ -52,14 +62,14 @@ function makeReady(request: ContainerRequest, until: "created" | "executing") {
   if (notifySocket !== undefined && !notifies) {
     request.onWarning?.("NOTIFY_SOCKET is left out: the container has no mount namespace of its own");
   }
-  const claimed = notifies ? claimID(root, id) : undefined;
+  const claimed = notifies ? claim(root, id) : undefined;
   try {
     // The plan takes its time, and a directory without a note would be taken for left behind.
     if (claimed !== undefined) noteCreating(root, id, { cgroupPaths: {}, cgroupDriver: undefined });
     let { config } = request;
     if (claimed !== undefined) {
-      notifyModule().makeNotifyDirectory(claimed);
-      config = notifyModule().withNotifySocket(config, claimed);
+      notifyModule().makeNotifyDirectory(claimed.directory);
+      config = notifyModule().withNotifySocket(config, claimed.directory);
     }
     const { plan, facts } = prepare({ ...request, config }, until === "created" ? "wait" : "go");
     request.onPlan?.(plan);
@@ -67,14 +77,35 @@ function makeReady(request: ContainerRequest, until: "created" | "executing") {
     const consoleSocket =
       wantsTerminal && socketPath !== undefined ? connectConsoleSocket(socketPath) : undefined;
     const receivers = pidfdReceivers(request).map(connectReceiver);
-    const directory = claimed ?? claimID(root, id);
+    const { directory, held } = claimed ?? claim(root, id);
     const notifications =
       until === "executing" && notifies ? notifyModule().listenForReady(directory, notifySocket) : undefined;
-    return { plan, facts, consoleSocket, receivers, directory, notifications };
+    return { plan, facts, consoleSocket, receivers, directory, held, notifications };
   } catch (error) {
-    if (claimed !== undefined) removeState(root, id);
+    if (claimed !== undefined) giveBack(root, id, claimed.held);
     throw error;
   }
+}
+
+/** The ID's directory, and a descriptor of it. Throws NO_CONTAINER where it was deleted right away. */
+function claim(root: string, id: string): { directory: string; held: number } {
+  const directory = claimID(root, id);
+  try {
+    return { directory, held: holdDirectory(root, id) };
+  } catch (thrown) {
+    if (asCtrError(thrown).errno === "ENOENT") throw noContainer(root, id);
+    throw thrown;
+  }
+}
+
+/** What was deleted meanwhile may be another container's by now. */
+function takeBack(root: string, id: string, held: number): void {
+  whileHeld(root, id, held, () => removeState(root, id));
+}
+
+function giveBack(root: string, id: string, held: number): void {
+  takeBack(root, id, held);
+  close(held);
 }
 
 /** Makes a container up to the point where its program is next; undone whole when anything fails. */
@@ -83,7 +114,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
   checkID(id);
   const since = Date.now();
   const ready = makeReady(request, until);
-  const { plan, facts, consoleSocket, receivers, directory, notifications } = ready;
+  const { plan, facts, consoleSocket, receivers, directory, held, notifications } = ready;
   let start: number | undefined;
   let master: number | undefined;
   let record: ContainerRecord | undefined;
@@ -154,10 +185,11 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
   } catch (error) {
     if (master !== undefined) close(master);
     notifications?.close();
-    removeState(root, id);
+    takeBack(root, id, held);
     if (poststop !== undefined) runPoststop(poststop);
     throw error;
   } finally {
+    close(held);
     if (start !== undefined) close(start);
     if (consoleSocket !== undefined) close(consoleSocket);
     for (const receiver of receivers) close(receiver);

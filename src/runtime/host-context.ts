@@ -18,6 +18,8 @@ export interface HostContext {
   readonly received: number[];
   /** Directories that were made, in order. */
   readonly made: string[];
+  /** Their inodes: who finds another one has something that was made since. */
+  readonly inodes: Map<string, bigint | undefined>;
   /** Takes back what else was done, the last one first; called once the init is gone. */
   readonly undo: (() => void)[];
   /** Stage 0 of the init, once started: its maps are written. */

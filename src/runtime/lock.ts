@@ -40,6 +40,18 @@ function lock(fd: number, how: number): number {
   return result;
 }
 
+/** A container's directory that is claimed, and held by a descriptor: its inode is that of no other one meanwhile. */
+export function holdDirectory(root: string, id: string): number {
+  const path = stateDirectory(root, id);
+  return check(tryOpen(path, O_RDONLY | O_DIRECTORY), { syscall: "openat", path });
+}
+
+/** As {@link takeAway}, where the directory is still the one of that name that {@link holdDirectory} has given. */
+export function whileHeld(root: string, id: string, fd: number, work: () => void): void {
+  lockPatiently(fd);
+  if (statusOf("", fd)?.ino === statusOf(stateDirectory(root, id))?.ino) work();
+}
+
 /** Does it while the container is not taken away; also where it is not there: then what needs it will say so. */
 export function whileKept<T>(root: string, id: string, work: () => T): T {
   const fd = hold(root, id, (directory) => check(lock(directory, LOCK_SH), { syscall: "flock" }));
@@ -60,21 +72,23 @@ export function whileAlone<T>(root: string, id: string, work: () => T): T {
   }
 }
 
+function lockPatiently(directory: number): void {
+  for (let waited = 0; waited < PATIENCE; waited += LOOK_AGAIN) {
+    const result = lock(directory, LOCK_EX | LOCK_NB);
+    if (result !== -ERRNO.EAGAIN) {
+      check(result, { syscall: "flock" });
+      return;
+    }
+    poll([], LOOK_AGAIN);
+  }
+}
+
 /**
  * Takes it away alone, once others have let go or patience is at its end; `undefined`, and nothing done, where it is not
  * there any more.
  */
 export function takeAway<T>(root: string, id: string, work: () => T): T | undefined {
-  const fd = hold(root, id, (directory) => {
-    for (let waited = 0; waited < PATIENCE; waited += LOOK_AGAIN) {
-      const result = lock(directory, LOCK_EX | LOCK_NB);
-      if (result !== -ERRNO.EAGAIN) {
-        check(result, { syscall: "flock" });
-        return;
-      }
-      poll([], LOOK_AGAIN);
-    }
-  });
+  const fd = hold(root, id, lockPatiently);
   if (fd === undefined) return undefined;
   try {
     return work();

@@ -14,6 +14,7 @@ import {
 import { join } from "node:path";
 import { type Bundle, CTR_BUN, freshID, makeBundle, runCommand } from "../support/bundle.ts";
 import { leftAfter, leftOf } from "../support/left.ts";
+import { until } from "../support/until.ts";
 
 let bundle: Bundle;
 beforeAll(() => {
@@ -26,6 +27,29 @@ const CGROUPS = "/sys/fs/cgroup";
 const HIERARCHIES = existsSync(join(CGROUPS, "cgroup.procs"))
   ? [CGROUPS]
   : readdirSync(CGROUPS).map((name) => join(CGROUPS, name));
+
+test("a create that fails leaves the directory of its state to whoever has it by then", async () => {
+  const id = freshID();
+  const reached = join(bundle.path, "taken");
+  const directory = join(bundle.state, id);
+  bundle.configure(["true"], (config) => {
+    config.hooks = {
+      createRuntime: [
+        {
+          path: "/bin/sh",
+          args: ["sh", "-c", `rm -r ${directory}; mkdir ${directory}; touch ${reached}; exit 1`],
+        },
+      ],
+    };
+  });
+  try {
+    expect(bundle.ctr("create", "--bundle", bundle.path, id).code).toBe(1);
+    expect(existsSync(reached)).toBe(true);
+    expect(existsSync(directory)).toBe(true);
+  } finally {
+    bundle.ctr("delete", "--force", id);
+  }
+});
 
 function status(id: string): string {
   return JSON.parse(bundle.ctr("state", id).out).status;
@@ -97,6 +121,58 @@ describe("a create does not touch cgroups that it did not make", () => {
         rmdirSync(join(kid, ".."));
       }
     }
+  });
+
+  test("one that others have made anew in place of its own, when it fails", async () => {
+    const id = freshID();
+    const own = HIERARCHIES.map((hierarchy) => join(hierarchy, path, "own"));
+    const note = join(bundle.path, "stranger");
+    // As a person would who takes the cgroup away under it: the init goes to the root, and another process comes.
+    const anew = `
+      pid=$(sed 's/.*"pid": *\\([0-9]*\\).*/\\1/')
+      sleep 30 >/dev/null 2>&1 & echo $! >${note}
+      for own in ${own.join(" ")}; do
+        echo $pid >$own/../../cgroup.procs
+        rmdir $own && mkdir $own
+        case $own in */cpuset/*) for f in cpus mems; do cat $own/../cpuset.$f >$own/cpuset.$f; done ;; esac
+        echo $! >$own/cgroup.procs
+      done
+      exit 1`;
+    bundle.configure(["true"], (config) => {
+      config.linux.cgroupsPath = `${path}/own`;
+      config.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", anew] }] };
+    });
+    let stranger = 0;
+    try {
+      const failed = bundle.ctr("create", "--bundle", bundle.path, id);
+      stranger = Number(readFileSync(note, "utf8"));
+      expect(failed.code).toBe(1);
+      expect(failed.err).not.toContain("warning");
+      expect(readFileSync(`/proc/${stranger}/comm`, "utf8")).toBe("sleep\n");
+      expect(own.filter(existsSync)).toEqual(own);
+    } finally {
+      if (stranger > 0) process.kill(stranger, "SIGKILL");
+      await until(() => !existsSync(`/proc/${stranger}`));
+      for (const directory of own) {
+        rmdirSync(directory);
+        rmdirSync(join(directory, ".."));
+      }
+    }
+  });
+
+  test("a file of a cgroup, which is refused before anything is made", () => {
+    const [first = ""] = HIERARCHIES;
+    for (const file of ["cgroup.procs", "cgroup.procs/deeper"]) {
+      bundle.configure(["true"], ({ linux }) => {
+        linux.cgroupsPath = `/${file}`;
+      });
+      const refused = bundle.ctr("create", "--bundle", bundle.path, freshID());
+      expect(refused).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/linux\.cgroupsPath: leads to a file of a cgroup, not to a cgroup/),
+      });
+    }
+    expect(existsSync(join(first, "cgroup.procs/deeper"))).toBe(false);
   });
 
   test("and takes away those that it made", () => {

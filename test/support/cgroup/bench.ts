@@ -133,7 +133,7 @@ export function makeBench(subject: CgroupSubject): Bench {
   function newContext(): HostContext {
     return {
       ...{ registry, arch: host.arch, channel: undefined, descriptors: {}, received: [], made: [], undo: [] },
-      ...{ stage0: undefined, pid: undefined, runHooks: () => undefined },
+      ...{ inodes: new Map(), stage0: undefined, pid: undefined, runHooks: () => undefined },
     };
   }
 
