@@ -78,9 +78,6 @@ const files: VmFiles = {
       ];
     },
   ),
-  ...bundle("owned", "sleep 1000", ({ linux }) => {
-    linux.resources.memory = { limit: 32 * mebibyte };
-  }),
   ...program("/usr/sbin/runc", "/usr/local/bin/runc"),
   ...limited("runc"),
   ...limited("ours"),
@@ -189,25 +186,6 @@ const script = `
   outcome slice-taken sh -c "sed s,system-boxes,system-box, /b/slice/config.json >/b/slice/taken.json; $CTR run -f taken.json -b /b/slice taken-slice"
   outcome systemd-crun ctr-bun oci --cgroup-manager systemd run -b /b/own four
   outcome private env DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere $CTR run -b /b/own five
-
-  # An ordinary user's own systemd, asked by a ctr-bun that may all but look into the files of others.
-  as_owner() {
-    setpriv --reuid=1000 --regid=1000 --clear-groups --inh-caps=+all,-dac_override,-dac_read_search \\
-      --ambient-caps=+all,-dac_override,-dac_read_search env --chdir=/home/user HOME=/home/user \\
-      XDG_RUNTIME_DIR=/run/user/1000 "$@"
-  }
-  OWN="as_owner ctr-bun oci --root /run/user/1000/ctr-bun"
-  quietly $OWN --systemd-cgroup run -d -b /b/owned owned
-  outcome owned cat /run/said
-  outcome owned-unit as_owner systemctl --user show ctr-bun-owned.scope -p ControlGroup -p MemoryMax
-  outcome owned-exec $OWN exec owned sh -c 'cat /proc/self/cgroup; cat /proc/1/cgroup'
-  outcome owned-file cat /sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/user.slice/ctr-bun-owned.scope/memory.max
-  outcome owned-update $OWN update --memory 48m owned
-  outcome owned-updated as_owner systemctl --user show ctr-bun-owned.scope -p MemoryMax
-  outcome owned-deleted $OWN delete --force owned
-  outcome owned-gone units
-  outcome unowned as_owner env DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere XDG_RUNTIME_DIR=/nowhere \\
-    ctr-bun oci --root /tmp/ctr-bun --systemd-cgroup run -b /b/owned owned
 
   # The same container under runc.
   quietly runc --systemd-cgroup run -d -b /b/runc runc
@@ -450,31 +428,6 @@ describe("annotations", () => {
       'exit code 1: ctr-bun: linux.cgroupsPath: unable to start unit "ctr-bun-unknown.scope": Cannot set property NoSuchThing, or unknown property.',
     );
     expect(text("unknown")).toContain("see the annotations org.systemd.property.*");
-  });
-});
-
-describe("an ordinary user's container", () => {
-  const place = "/user.slice/user-1000.slice/user@1000.service/user.slice/ctr-bun-owned.scope";
-
-  test("is a unit of that user's own systemd, with what was delegated to it", () => {
-    expect(text("owned")).toBe("exit code 0: ");
-    expect(lines("owned-unit")).toEqual([`ControlGroup=${place}`, `MemoryMax=${32 * mebibyte}`]);
-    expect(text("owned-file")).toBe(`exit code 0: ${32 * mebibyte}`);
-    expect(text("owned-update")).toBe("exit code 0: ");
-    expect(text("owned-updated")).toBe(`exit code 0: MemoryMax=${48 * mebibyte}`);
-    expect(text("owned-deleted")).toBe("exit code 0: ");
-    expect(text("owned-gone")).toBe(NOTHING);
-  });
-
-  test("takes further programs in, though the user may move no process there", () => {
-    expect(lines("owned-exec")).toEqual([`0::${place}`, `0::${place}`]);
-  });
-
-  test("without a way to that systemd is an error that says where it was looked for, and what helps", () => {
-    expect(text("unowned")).toContain(
-      "exit code 1: ctr-bun: --systemd-cgroup: cannot reach this user's systemd over D-Bus: /nowhere: cannot connect to D-Bus: no such file or directory",
-    );
-    expect(text("unowned")).toContain("loginctl enable-linger");
   });
 });
 
