@@ -26,6 +26,9 @@ export const systemdFiles: Readonly<Record<string, CpioFile>> = {
     "Environment=PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root",
     "KillMode=process",
     "TasksMax=infinity",
+    // All controllers are on in system.slice for as long as it runs, as where there are other containers. Else systemd
+    // turns them on and off with each one, which takes all other units in there a third of a second.
+    "Delegate=yes",
     ...onConsole,
   ),
   "/etc/systemd/system/emergency.service": unit(

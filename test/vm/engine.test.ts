@@ -32,7 +32,9 @@ const script = `
   outcome no-slice c run --rm --cgroup-parent /box $image true
   outcome no-file c run --rm --cgroup-conf memory.nosuch=1 $image true
   (c run --name busy --memory 64m --cpus 0.5 -u demo $image sh -c 'while :; do :; done' </dev/null >/tmp/busy 2>&1 &)
-  while ! c ps --format '{{.Names}}' | grep -q busy; do sleep 0.1; done
+  # Where it does not start, what it said is why.
+  for try in $(seq 300); do c ps --format '{{.Names}}' | grep -q busy && break; sleep 0.1; done
+  outcome started sh -c "[ $try != 300 ] || cat /tmp/busy"
   outcome stats c stats --no-stream --format '{{.Name}} {{.CPUPerc}} {{.MemUsage}} {{.PIDs}}'
   outcome top c top busy pid user args
   outcome update c update --memory 96m --cpus 0.2 --pids-limit 7 busy
@@ -114,6 +116,7 @@ describe("run", () => {
 });
 
 test("stats counts", () => {
+  expect(outcome("started")).toBe("exit code 0: ");
   const [, percent, memory, pids] =
     /^exit code 0: busy ([\d.]+)% ([\d.]+[KM]iB \/ 64MiB) (\d+)$/.exec(outcome("stats")) ?? [];
   expect(memory).toBeDefined();

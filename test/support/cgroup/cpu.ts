@@ -22,7 +22,9 @@ export function cpuSection(bench: Bench): void {
 
   /** Two cgroups that are busy on one CPU: how much of the time went to the first, for each part of the second. */
   function ratio(one: LinuxCpu, other: LinuxCpu): number {
-    const pair = [one, other].map((cpu) => run(SPIN, { cpu: { ...cpu, cpus: first } }));
+    // Both are there before one is busy: who gets what others leave would take long to come about beside it.
+    const pair = [one, other].map((cpu) => create({ cpu: { ...cpu, cpus: first } }, { work: SPIN }));
+    for (const { init } of pair) init.go();
     const used = (): number[] => pair.map((container) => container.count("cpuTime"));
     const before = used();
     const now = (): number[] => used().map((time, index) => time - (before[index] ?? 0));

@@ -106,7 +106,9 @@ export function devicesSection(bench: Bench): void {
       const rounds = (): number => Number(container.init.output().trim().split("\n").at(-1));
       until("it opens the device", () => rounds() > 0);
       const before = rounds();
-      for (let at = 0; at < 40; at++)
+      // Where an update takes long, as many are not needed: it opens the device the oftener meanwhile.
+      const end = performance.now() + 3000;
+      for (let at = 0; at < 40 && (at < 8 || performance.now() < end); at++)
         container.update({ devices: at % 2 ? [DENY, one] : [DENY, one, other] });
       until("it still does", () => rounds() > before);
       expect(container.init.ended()).toBeUndefined();
