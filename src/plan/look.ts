@@ -5,6 +5,7 @@
 import {
   AT_FDCWD,
   CLONE_NEWNS,
+  CLONE_NEWUSER,
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
@@ -14,8 +15,11 @@ import {
 import { descriptorBuffers, descriptorPlace, row, sendDescriptor, slot } from "./rows.ts";
 import type { InitStep } from "./step.ts";
 
-/** Sends the namespace's root directory, and its mountinfo, which stays that of the namespace. */
-export const LOOK_STEPS: readonly InitStep[] = [
+/**
+ * Sends the namespace's root directory, and its mountinfo, which stays that of the namespace. `user`: a user namespace is
+ * entered before, in which an ordinary user has what the other takes.
+ */
+export const lookSteps = (user: boolean): readonly InitStep[] => [
   {
     on: "init",
     field: "linux.namespaces",
@@ -24,6 +28,7 @@ export const LOOK_STEPS: readonly InitStep[] = [
       row("prctl", [PR_SET_NAME, "ctr-helper", 0, 0, 0]),
       // Behind setns(2) there may be any /proc, or none.
       row("openat", [AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], { store: "self" }),
+      ...(user ? [row("setns", [{ fd: "user" }, CLONE_NEWUSER])] : []),
       row("setns", [{ fd: "namespace" }, CLONE_NEWNS]),
       row("openat", [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], {
         store: descriptorPlace("source", " root"),

@@ -14,7 +14,7 @@ import { receive, sendDescriptor, socketPair } from "../kernel/socket.ts";
 import { type MachineProgram, writeProgram } from "../machine/program.ts";
 import { REPORT, REPORT_SIZE } from "../machine/report.ts";
 import { USER_NAMESPACE_STEPS } from "../plan/idmap.ts";
-import { LOOK_STEPS } from "../plan/look.ts";
+import { lookSteps } from "../plan/look.ts";
 import type { InitStep, UserNamespaceAction } from "../plan/step.ts";
 import { initFailure } from "./failure.ts";
 import { type HostContext, writeIdMap } from "./host-context.ts";
@@ -100,11 +100,19 @@ export function makeUserNamespace({ uid, gid }: UserNamespaceAction, context: Ho
   });
 }
 
-/** Looks into a mount namespace, whose file is open: a descriptor of its root directory, and its mountinfo. */
-export function lookInto(namespace: number, arch: HostContext["arch"]): { root: number; mountinfo: string } {
+/**
+ * Looks into a mount namespace, whose file is open: a descriptor of its root directory, and its mountinfo. `user`: the open
+ * file of a user namespace that is entered before.
+ */
+export function lookInto(
+  namespace: number,
+  arch: HostContext["arch"],
+  user?: number,
+): { root: number; mountinfo: string } {
   const sent: number[] = [];
   try {
-    withHelper(LOOK_STEPS, { arch, descriptors: { namespace } }, (helper) => {
+    const descriptors = { namespace, ...(user === undefined ? {} : { user }) };
+    withHelper(lookSteps(user !== undefined), { arch, descriptors }, (helper) => {
       for (let message = listen(helper); message !== undefined; message = listen(helper))
         if (message.fd !== undefined) sent.push(message.fd);
     });

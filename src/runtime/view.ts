@@ -48,13 +48,13 @@ function viewBelow(root: number, mountinfo: string): View {
   };
 }
 
-function joinedPath({ linux }: RuntimeConfig): string | undefined {
-  return linux?.namespaces?.find(({ type }) => type === "mount")?.path;
+function joinedPath({ linux }: RuntimeConfig, wanted: "mount" | "user"): string | undefined {
+  return linux?.namespaces?.find(({ type }) => type === wanted)?.path;
 }
 
 /** The view of a container to be; to be closed. A joined namespace that cannot be entered is an error here. */
 export function viewFor(config: RuntimeConfig, host: Host): View {
-  const path = joinedPath(config);
+  const path = joinedPath(config, "mount");
   if (path === undefined) return OWN_VIEW;
   const fd = tryOpen(path, O_RDONLY | O_NONBLOCK);
   if (fd < 0) return OWN_VIEW;
@@ -65,8 +65,13 @@ export function viewFor(config: RuntimeConfig, host: Host): View {
     const joined = joinedMounts(fd, host);
     if (joined.owner === "ctr-bun") return { ...OWN_VIEW, joined };
     const { lookInto } = require("./helper.ts") as typeof import("./helper.ts");
-    const { root, mountinfo } = lookInto(fd, host.arch);
-    return { ...viewBelow(root, mountinfo), joined };
+    const user = host.unprivileged === true ? tryOpen(joinedPath(config, "user") ?? NOWHERE, O_RDONLY) : -1;
+    try {
+      const { root, mountinfo } = lookInto(fd, host.arch, user < 0 ? undefined : user);
+      return { ...viewBelow(root, mountinfo), joined };
+    } finally {
+      if (user >= 0) close(user);
+    }
   } finally {
     close(fd);
   }

@@ -57,6 +57,31 @@ describe("an ordinary user's container", () => {
     expect(user.ctr("delete", "--force", id).code).toBe(0);
   });
 
+  test("joins another's user namespace, and with it the namespaces that belong to that", () => {
+    user.configure(["sleep", "300"]);
+    const id = freshID();
+    expect(user.quietly("run", "-d", id)).toBe(0);
+    const { pid } = JSON.parse(user.ctr("state", id).out);
+    const fileOf = (type: string) => (type === "mount" ? "mnt" : type);
+    const show = (process: string, types: readonly string[]) => [
+      ...["sh", "-c", types.map((type) => `readlink /proc/${process}/ns/${fileOf(type)}`).join("; ")],
+    ];
+    const join = (...types: string[]) =>
+      user.run(show("self", types), (config) => {
+        for (const namespace of config.linux.namespaces)
+          if (types.includes(namespace.type)) namespace.path = `/proc/${pid}/ns/${fileOf(namespace.type)}`;
+        if (!types.includes("mount")) return;
+        // What is mounted there stays, and is no business of this one.
+        config.mounts = [];
+        config.linux.maskedPaths = config.linux.readonlyPaths = [];
+        config.root = { path: "/", readonly: false };
+      });
+    const theirs = (...types: string[]) => user.ctr("exec", id, ...show("1", types)).out;
+    expect(join("user", "ipc")).toEqual({ code: 0, out: theirs("user", "ipc"), err: "" });
+    expect(join("user", "mount", "pid")).toEqual({ code: 0, out: theirs("user", "mount", "pid"), err: "" });
+    expect(user.ctr("delete", "--force", id).code).toBe(0);
+  });
+
   test("reaches a bind source in a directory that is closed to others", () => {
     const closed = join(user.path, "closed");
     mkdirSync(closed);
