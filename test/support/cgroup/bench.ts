@@ -7,7 +7,13 @@ import { test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { removeCgroups } from "../../../drivers/cgroup-common/tree.ts";
 import { waitUntil } from "../../../drivers/cgroup-common/wait.ts";
-import { type CgroupDriver, type CgroupPart, createRegistry, type Host } from "../../../src/driver.ts";
+import {
+  type CgroupDriver,
+  type CgroupJoin,
+  type CgroupPart,
+  createRegistry,
+  type Host,
+} from "../../../src/driver.ts";
 import { asCtrError, type CtrError } from "../../../src/error.ts";
 import { SIGKILL } from "../../../src/kernel/constants.ts";
 import type { HostStep } from "../../../src/plan/step.ts";
@@ -80,7 +86,9 @@ export interface Bench {
 }
 
 /** What a container and a further process have in common. */
-interface Startable extends Pick<CgroupPart, "before" | "attach" | "join" | "cloneInto"> {
+interface Startable
+  extends Pick<CgroupPart, "before" | "attach" | "join" | "cloneInto">,
+    Pick<CgroupJoin, "inside"> {
   readonly atPid?: readonly HostStep[];
   readonly paths?: CgroupPart["paths"];
 }

@@ -40,11 +40,9 @@ export function lifecycleSection(bench: Bench): void {
 
     test("is joined by descriptors alone", () => {
       const container = create();
-      for (const { join } of [
-        container.part,
-        driver.join(container.paths, subject.host, container.init.pid),
-      ]) {
-        const named = join
+      const later = driver.join(container.paths, subject.host, container.init.pid);
+      for (const steps of [container.part.join, [...later.join, ...(later.inside ?? [])]]) {
+        const named = steps
           .flatMap(({ rows }) => rows.flatMap(({ args }) => args))
           .filter((arg) => typeof arg === "string");
         expect(named.filter((text) => text !== "0")).toEqual([]);

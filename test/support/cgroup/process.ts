@@ -4,7 +4,7 @@
  * Not here: containers (bench.ts), or what a process does (the sections of the suite).
  */
 import { readFileSync } from "node:fs";
-import type { CgroupPart } from "../../../src/driver.ts";
+import type { CgroupJoin, CgroupPart } from "../../../src/driver.ts";
 import {
   CLONE_PARENT,
   CLOSE_RANGE_CLOEXEC,
@@ -73,7 +73,7 @@ function childStep(work: Work): InitStep {
  * Throws what the kernel said where it cannot join.
  */
 export function startInside(
-  part: Pick<CgroupPart, "attach" | "join" | "cloneInto">,
+  part: Pick<CgroupPart, "attach" | "join" | "cloneInto"> & Pick<CgroupJoin, "inside">,
   opened: ReadonlyMap<string, number>,
   work: Work,
   path: string,
@@ -82,7 +82,9 @@ export function startInside(
   const [ours, theirs] = socketPair();
   const attaches = (part.attach ?? []).length > 0;
   const wait = attaches ? [syncStep("cgroup", "linux.cgroupsPath", "wait to be put into the cgroup")] : [];
-  const steps = [...wait, ...part.join, cloneStep(CLONE_PARENT, part.cloneInto), childStep(work)];
+  // What makes the process joins too what that may join by itself: so it is there before anything is made.
+  const joins = [...part.join, ...(part.inside ?? [])];
+  const steps = [...wait, ...joins, cloneStep(CLONE_PARENT, part.cloneInto), childStep(work)];
   const descriptors = { ...Object.fromEntries(opened), report: theirs };
   const { elf, rows } = writeProgram({ arch: ARCH, steps, descriptors });
   const nothing = open("/dev/null", O_RDONLY);

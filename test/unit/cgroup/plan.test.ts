@@ -317,7 +317,9 @@ test("what v2 has nothing like is ignored with a word", () => {
 test("exec joins every hierarchy once, and the cgroup2 tree by clone3", () => {
   const { paths } = plan(hybrid, undefined);
   const joined = cgroupV1Driver.join(paths, hybrid, 1);
-  expect(joined.join).toHaveLength(9);
+  expect(joined.join).toHaveLength(8);
+  // The process itself, which no limit refuses there.
+  expect(joined.inside?.map(({ path }) => path)).toEqual(["/sys/fs/cgroup/pids/c1/tasks"]);
   expect(joined.before.map(line).at(-1)).toBe("open cgroup.unified /sys/fs/cgroup/unified/c1");
   expect(joined.cloneInto).toBe("cgroup.unified");
   expect(cgroupV1Driver.join(plan(legacy, undefined).paths, legacy, 1).cloneInto).toBeUndefined();
