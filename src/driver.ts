@@ -158,6 +158,15 @@ export interface EventWatch {
   close(): void;
 }
 
+/** Counts processes that are killed for memory, while the cgroup is there, for when it is gone. */
+export interface KillWatch {
+  /** One of them can be read (POLLIN) when it is time for a `count`; more than one in 100 ms tells no more. */
+  readonly fds: readonly number[];
+  /** How many so far. */
+  count(): number;
+  close(): void;
+}
+
 /** cgroup v1, v2, systemd. `paths` is what {@link CgroupPart.paths} gave, read back from state.json. */
 export interface CgroupDriver extends Driver {
   readonly kind: "cgroup";
@@ -192,6 +201,13 @@ export interface CgroupDriver extends Driver {
   watchEvents(paths: Readonly<Record<string, string>>): EventWatch;
   /** Which devices the container may use, as the kernel holds it: lines for people. */
   devices(paths: Readonly<Record<string, string>>): readonly string[];
+  /**
+   * Of a driver whose cgroups go by themselves with their last process, upon which others may have the same paths: what
+   * tells each from those, under its key; nothing of one that is gone.
+   */
+  identify?(paths: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
+  /** Of such a driver, whose counters go too: undefined where there are none. */
+  watchKills?(paths: Readonly<Record<string, string>>): KillWatch | undefined;
   /** How many times a process was killed for memory. */
   oomKills(paths: Readonly<Record<string, string>>): number;
   /** Removes the directories (children first), waiting up to 10 s for the last process. Missing ones are fine. */

@@ -26,8 +26,13 @@ export function readCounter(directory: string, file: string): Counter | undefine
 
 /** A file of `key value` lines; empty where there is no such file. */
 export function readPairs(directory: string, file: string): Record<string, Counter> {
+  return parsePairs(readTextIfAny(`${directory}/${file}`) ?? "");
+}
+
+/** Lines of `key value`. */
+export function parsePairs(text: string): Record<string, Counter> {
   const pairs: Record<string, Counter> = {};
-  for (const line of (readTextIfAny(`${directory}/${file}`) ?? "").split("\n")) {
+  for (const line of text.split("\n")) {
     const blank = line.indexOf(" ");
     if (blank > 0) pairs[line.slice(0, blank)] = counter(line.slice(blank + 1));
   }

@@ -9,6 +9,7 @@ import type { DbusReply } from "../../src/kernel/dbus.ts";
 import { readTextIfAny, statusOf, tryWriteFile } from "../../src/kernel/file.ts";
 import {
   connectSystemd,
+  JOB_FAILED,
   type Systemd,
   systemdScope,
   UNIT_EXISTS,
@@ -57,6 +58,11 @@ function startOver(systemd: Systemd, start: Start, stage0: number): void {
       // One that has failed stays until somebody says that it may go.
       systemd.resetFailed(unit);
       if (kind === "Scope") ({ error, text } = tryStart());
+    }
+    if (error === JOB_FAILED && kind === "Scope" && !isIn()) {
+      // One that executes itself anew before it has begun forgets which process was to be in it.
+      systemd.resetFailed(unit);
+      ({ error, text } = tryStart());
     }
     // Asked for twice, since the first answer was lost: with its process in it, it is the one that was asked for.
     const isThere = error === UNIT_EXISTS && isIn();

@@ -9,6 +9,7 @@ import { asCtrError, fail } from "../../src/error.ts";
 import { cgroupV1Driver } from "../cgroup-v1/driver.ts";
 import { cgroupV2Driver } from "../cgroup-v2/driver.ts";
 import { attachProcess, joinDirectories, setProperties, setWeights, startUnit } from "./act.ts";
+import { watchKills, watchUnitEvents } from "./kills.ts";
 import {
   type Attach,
   type Join,
@@ -19,7 +20,7 @@ import {
   type SetWeights,
   type Start,
 } from "./plan.ts";
-import { needNoGuests, removeUnit } from "./remove.ts";
+import { identifyUnit, needNoGuests, removeUnit } from "./remove.ts";
 import { isUnified, updateUnit } from "./update.ts";
 
 type Paths = Readonly<Record<string, string>>;
@@ -95,7 +96,9 @@ export const cgroupSystemdDriver: CgroupDriver = {
   },
   needNoGuests,
   stats: (paths) => driverOf(paths).stats(paths),
-  watchEvents: (paths) => driverOf(paths).watchEvents(paths),
+  watchEvents: (paths) => watchUnitEvents(driverOf(paths), paths),
+  identify: identifyUnit,
+  watchKills,
   oomKills: (paths) => driverOf(paths).oomKills(paths),
   remove: (paths) => removeUnit(paths),
 };

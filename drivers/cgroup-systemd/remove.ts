@@ -4,7 +4,7 @@
  */
 import { asCtrError, type CtrError, fail } from "../../src/error.ts";
 import { O_DIRECTORY, O_RDONLY } from "../../src/kernel/constants.ts";
-import { listDirectory, tryOpen, withFd } from "../../src/kernel/file.ts";
+import { listDirectory, statusOf, tryOpen, withFd } from "../../src/kernel/file.ts";
 import { printError } from "../../src/kernel/output.ts";
 import { removeCgroups } from "../cgroup-common/tree.ts";
 import { withSystemd } from "./act.ts";
@@ -18,6 +18,16 @@ const WITHOUT_SYSTEMD = new Set(["SYSTEMD", "DBUS", "TIMEOUT"]);
 /** Whether systemd is not to be had, or has not done what it was asked for. */
 export function isWithoutSystemd({ code, errno }: CtrError): boolean {
   return WITHOUT_SYSTEMD.has(code) || (code === "SYSCALL" && (errno === "ECONNRESET" || errno === "EPIPE"));
+}
+
+/** The inodes of a unit's cgroups, by the keys of the paths: a later unit of the same name has others. */
+export function identifyUnit(paths: Readonly<Record<string, string>>): Record<string, string> {
+  const inodes: Record<string, string> = {};
+  for (const [key, path] of Object.entries(paths)) {
+    const status = statusOf(unitOf(path).directory);
+    if (status !== undefined) inodes[key] = String(status.ino);
+  }
+  return inodes;
 }
 
 /** Units of others in a container's. Without systemd to ask, whatever has a name like theirs may be one. */

@@ -237,6 +237,13 @@ export const TIOCSWINSZ = 0x5414;
 export const TIOCSPTLCK = 0x40045431;
 export const TIOCGPTPEER = 0x5441;
 
+// include/uapi/linux/eventpoll.h
+export const EPOLL_CTL_ADD = 1;
+export const EPOLLPRI = 2;
+export const EPOLLET = 1 << 31;
+/** Bytes of struct epoll_event, which is packed on x86-64. */
+export const EPOLL_EVENT_SIZE = process.arch === "arm64" ? 16 : 12;
+
 // include/uapi/linux/inotify.h
 export const IN_MODIFY = 2;
 

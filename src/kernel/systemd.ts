@@ -5,7 +5,15 @@
  */
 import { asCtrError, type CtrError, fail } from "../error.ts";
 import { S_IFDIR } from "./constants.ts";
-import { connectDbus, type DbusConnection, type DbusReply, dbusError, socketsOf, THE_BUS } from "./dbus.ts";
+import {
+  connectDbus,
+  type DbusCall,
+  type DbusConnection,
+  type DbusReply,
+  dbusError,
+  socketsOf,
+  THE_BUS,
+} from "./dbus.ts";
 import type { DbusValue, Variant } from "./dbus-marshal.ts";
 import { statusOf } from "./file.ts";
 import { inUserNamespace } from "./namespaces.ts";
@@ -30,10 +38,17 @@ const NAME = "org.freedesktop.systemd1";
 const MANAGER = { path: "/org/freedesktop/systemd1", interface: `${NAME}.Manager` };
 /** Errors of systemd's that a caller tells apart (bus-common-errors.h). */
 export const UNIT_EXISTS = `${NAME}.UnitExists`;
+/** Ours: of a job that has ended with anything but "done". */
+export const JOB_FAILED = `${NAME}.Job`;
 export const NO_SUCH_UNIT = `${NAME}.NoSuchUnit`;
 /** What the bus says while the manager is not there: it leaves the bus when it executes itself anew. */
 const AWAY =
   /^org\.freedesktop\.DBus\.Error\.(NoReply|ServiceUnknown|NameHasNoOwner|Disconnected|Spawn\..*)$/;
+
+/** As {@link AWAY} where there is no bus. */
+const HUNG_UP = "org.freedesktop.DBus.Error.Disconnected";
+/** Errors of its own socket's when it executes itself anew: it hangs up, and nobody listens until it is back. */
+const NOBODY = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE"]);
 
 /** A connection to a manager. */
 export interface Systemd {
@@ -91,7 +106,7 @@ export function connectSystemd(scope = systemdScope()): Systemd {
   const refusals: CtrError[] = [];
   for (const { path, bus } of candidates(scope)) {
     try {
-      return systemdOver(connectDbus(path, bus, CALL_LIMIT), bus);
+      return systemdOver(bus ? connectDbus(path, bus, CALL_LIMIT) : connectPatiently(path), bus);
     } catch (thrown) {
       refusals.push(asCtrError(thrown));
       // One that hangs must not be waited for as often as there are sockets.
@@ -110,6 +125,26 @@ export function connectSystemd(scope = systemdScope()): Systemd {
   });
 }
 
+/** Connects to a manager's own socket, also where it is away for a moment. `left`: it was there, and its socket may go. */
+function connectPatiently(path: string, left = false): DbusConnection {
+  const deadline = performance.now() + AWAY_LIMIT;
+  for (;;) {
+    try {
+      return connectDbus(path, false, CALL_LIMIT);
+    } catch (thrown) {
+      const { errno = "" } = asCtrError(thrown);
+      const isAway = NOBODY.has(errno) || (left && errno === "ENOENT");
+      if (!isAway || performance.now() >= deadline) throw thrown;
+      poll([], AWAY_PAUSE);
+    }
+  }
+}
+
+/** Whether the other side has closed the connection, or it broke. */
+function isHungUp({ code, errno = "" }: CtrError): boolean {
+  return code === "DBUS" || NOBODY.has(errno);
+}
+
 /** The one value of an answer to Properties.Get. Throws DBUS for anything else. */
 function variantOf({ body: [value] }: DbusReply): Variant {
   if (typeof value === "object" && "signature" in value) return value;
@@ -125,11 +160,25 @@ function systemdError(member: string, reply: DbusReply, path: string): CtrError 
   return fail({ code, message, path, hint });
 }
 
-function systemdOver(connection: DbusConnection, bus: boolean): Systemd {
+function systemdOver(first: DbusConnection, bus: boolean): Systemd {
   const destination = bus ? NAME : undefined;
+  let connection = first;
   let hears = false;
+  /** A bus stays, and says that the manager is away. Without one the connection ends with it, and is made anew. */
+  const tryCall = (call: DbusCall): DbusReply => {
+    try {
+      return connection.tryCall(call, CALL_LIMIT);
+    } catch (thrown) {
+      const error = asCtrError(thrown);
+      if (bus || !isHungUp(error)) throw thrown;
+      const next = connectPatiently(connection.path, true);
+      connection.close();
+      connection = next;
+      return { body: [], error: HUNG_UP, text: error.message, sender: undefined };
+    }
+  };
   const tryManager = (member: string, signature: string, ...body: DbusValue[]): DbusReply =>
-    connection.tryCall({ ...MANAGER, member, signature, body, destination }, CALL_LIMIT);
+    tryCall({ ...MANAGER, member, signature, body, destination });
   /** What may be asked twice without harm is asked until the manager is there. */
   const persistently = (ask: () => DbusReply): DbusReply => {
     const deadline = performance.now() + AWAY_LIMIT;
@@ -157,17 +206,14 @@ function systemdOver(connection: DbusConnection, bus: boolean): Systemd {
   };
   const propertyOf = (path: string, owner: string, name: string): DbusReply =>
     persistently(() =>
-      connection.tryCall(
-        {
-          path,
-          interface: "org.freedesktop.DBus.Properties",
-          member: "Get",
-          signature: "ss",
-          body: [owner, name],
-          destination,
-        },
-        CALL_LIMIT,
-      ),
+      tryCall({
+        path,
+        interface: "org.freedesktop.DBus.Properties",
+        member: "Get",
+        signature: "ss",
+        body: [owner, name],
+        destination,
+      }),
     );
   const managerProperty = (name: string): string => {
     const reply = propertyOf(MANAGER.path, MANAGER.interface, name);
@@ -212,7 +258,8 @@ function systemdOver(connection: DbusConnection, bus: boolean): Systemd {
         );
         return String(removed[3]);
       } catch (thrown) {
-        if (asCtrError(thrown).code !== "TIMEOUT") throw thrown;
+        const error = asCtrError(thrown);
+        if (error.code !== "TIMEOUT" && (bus || !isHungUp(error))) throw thrown;
         const result = outcome(unit, wanted);
         if (result !== undefined) return result;
         if (left <= LOOK) throw thrown;
@@ -235,13 +282,13 @@ function systemdOver(connection: DbusConnection, bus: boolean): Systemd {
       onAccepted?.();
       const result = jobResult(reply, unit, "active");
       if (result === "done") return reply;
-      return { ...reply, error: `${NAME}.Job`, text: `the job ended with "${result}"` };
+      return { ...reply, error: JOB_FAILED, text: `the job ended with "${result}"` };
     },
     stop(unit) {
       // Most often it is gone already, with its last process: then nobody need be told of jobs.
       if (pathOf(unit) === undefined) return false;
       listen();
-      const reply = tryManager("StopUnit", "ss", unit, "replace");
+      const reply = persistently(() => tryManager("StopUnit", "ss", unit, "replace"));
       if (reply.error === NO_SUCH_UNIT) return false;
       jobResult(need("StopUnit", reply), unit, "inactive");
       return true;
@@ -252,7 +299,8 @@ function systemdOver(connection: DbusConnection, bus: boolean): Systemd {
     setProperties(unit, properties) {
       if (properties.length === 0) return true;
       const listed = properties.map(([name, value]) => [name, value]);
-      const reply = tryManager("SetUnitProperties", "sba(sv)", unit, true, listed);
+      const change = (): DbusReply => tryManager("SetUnitProperties", "sba(sv)", unit, true, listed);
+      const reply = persistently(change);
       if (reply.error === NO_SUCH_UNIT) return false;
       need("SetUnitProperties", reply);
       // systemd changes files of the cgroup once it has answered, and before it takes the next message.

@@ -38,6 +38,8 @@ export interface ApplyRequest {
   onMade?(directories: readonly string[]): void;
   /** The container's process exists; it goes on meanwhile. */
   onPid?(pid: number): void;
+  /** How many processes of the container were killed for memory so far. */
+  oomKills?(): number;
   /** Everything is made and the program has not started: state.json says created. */
   onCreated?(pid: number, program: MachineProgram, steps: readonly InitStep[]): void;
   /** A descriptor that the init sent: 1 the terminal's other side, 2 the seccomp listener (report.ts). */
@@ -264,7 +266,7 @@ function converse(
 }
 
 /** The init ended without a report: how, from its wait status. */
-function gone({ registry, plan, whySigsys }: ApplyRequest, context: HostContext): Error {
+function gone({ oomKills, whySigsys }: ApplyRequest, context: HostContext): Error {
   const pid = context.pid ?? context.stage0;
   if (pid === undefined) return initGone(undefined, false);
   if (pid === context.stage0) endLostChild(pid);
@@ -274,7 +276,6 @@ function gone({ registry, plan, whySigsys }: ApplyRequest, context: HostContext)
   const ending = ended ?? waitPid(pid);
   context.pid = undefined;
   context.stage0 = undefined;
-  const killed = ending?.signal === SIGKILL && plan.cgroupDriver !== undefined;
-  const forMemory = killed && registry.get("cgroup", plan.cgroupDriver).oomKills(plan.cgroupPaths) > 0;
+  const forMemory = ending?.signal === SIGKILL && (oomKills?.() ?? 0) > 0;
   return initGone(ending?.signal, forMemory, ending?.signal === SIGSYS ? whySigsys?.(pid) : undefined);
 }

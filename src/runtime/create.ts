@@ -1,5 +1,6 @@
 /** OCI create, and the first half of run: everything is made, and the init waits (for start, or for ctr-bun's word). */
 
+import type { KillWatch } from "../driver.ts";
 import { asCtrError } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { O_CREAT, O_TRUNC, O_WRONLY } from "../kernel/constants.ts";
@@ -9,10 +10,12 @@ import { listenUnix } from "../kernel/socket.ts";
 import { readAnnotations } from "../plan/annotations.ts";
 import { madeCgroups } from "./act.ts";
 import { applyPlan } from "./apply.ts";
+import { identifyCgroup } from "./cgroup-identity.ts";
 import { connectConsoleSocket, noConsole, takeDescriptor } from "./console.ts";
 import { missingCgroups, noteCreating } from "./creating.ts";
 import { runPoststop } from "./delete.ts";
 import { runHooks } from "./hooks.ts";
+import { watchKills } from "./kills.ts";
 import { lateSteps } from "./late-calls.ts";
 import { holdDirectory, whileHeld } from "./lock.ts";
 import type { Notifications } from "./notify.ts";
@@ -33,6 +36,7 @@ import {
 export interface Made {
   readonly pid: number;
   readonly record: ContainerRecord;
+  readonly kills: KillWatch;
   readonly master: number | undefined;
   /** What the program says to the service manager, where there is one, of a container that runs. */
   readonly notifications: Notifications | undefined;
@@ -118,6 +122,8 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
   let start: number | undefined;
   let master: number | undefined;
   let record: ContainerRecord | undefined;
+  let kills: KillWatch | undefined;
+  let cgroupIdentity: ContainerRecord["cgroupIdentity"];
   /** Due once there was a process, whatever fails after that (runtime.md, "Lifecycle"). */
   let poststop: Pick<ContainerRecord, "id" | "bundle" | "config"> | undefined;
   try {
@@ -134,10 +140,14 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
     const pid = applyPlan({
       onMade(directories) {
         const cgroupPaths = madeCgroups(plan.cgroupPaths, directories);
-        // Somebody else made one in between.
-        if (Object.keys(cgroupPaths).length < Object.keys(noted).length)
-          noteCreating(root, id, { ...plan, cgroupPaths });
+        cgroupIdentity = identifyCgroup(registry, plan);
+        const fewer = Object.keys(cgroupPaths).length < Object.keys(noted).length;
+        // Somebody else made one in between; or a later one must not be taken for this.
+        if (fewer || cgroupIdentity !== undefined)
+          noteCreating(root, id, { ...plan, cgroupPaths, cgroupIdentity });
+        kills = watchKills(registry, plan);
       },
+      oomKills: () => kills?.count() ?? 0,
       plan,
       host,
       registry,
@@ -169,6 +179,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
           created: new Date().toISOString(),
           cgroupPaths: plan.cgroupPaths,
           cgroupDriver: plan.cgroupDriver,
+          ...(cgroupIdentity === undefined ? {} : { cgroupIdentity }),
           ...(plan.resctrl === undefined ? {} : { resctrl: plan.resctrl }),
           config,
           noNewKeyring: request.noNewKeyring ?? false,
@@ -180,9 +191,10 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
         request.onCreated?.(pid);
       },
     });
-    if (record === undefined) throw new Error("the init did not wait");
-    return { pid, record, master, notifications };
+    if (record === undefined || kills === undefined) throw new Error("the init did not wait");
+    return { pid, record, master, notifications, kills };
   } catch (error) {
+    kills?.close();
     if (master !== undefined) close(master);
     notifications?.close();
     takeBack(root, id, held);
@@ -228,7 +240,8 @@ export function writePidFile(path: string, pid: number): void {
 
 /** OCI create: returns when the container is made; its program waits for start. */
 export async function createContainer(request: ContainerRequest): Promise<{ pid: number }> {
-  const { pid, master } = makeContainer(request, "created");
+  const { pid, master, kills } = makeContainer(request, "created");
+  kills.close();
   if (master !== undefined) close(master);
   return { pid };
 }

@@ -9,6 +9,7 @@ import { poll } from "../kernel/poll.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
 import type { Plan } from "../plan/step.ts";
+import { isTakenCgroup } from "./cgroup-identity.ts";
 import { takeAway } from "./lock.ts";
 import {
   type ContainerRecord,
@@ -20,7 +21,7 @@ import {
   stateExists,
 } from "./state.ts";
 
-type Cgroup = Pick<ContainerRecord, "cgroupPaths" | "cgroupDriver">;
+type Cgroup = Pick<ContainerRecord, "cgroupPaths" | "cgroupDriver" | "cgroupIdentity">;
 
 /** `cgroupPaths`: of the container's cgroups those that this create makes; the others are somebody else's. */
 interface Creating extends Cgroup {
@@ -56,13 +57,13 @@ export function missingCgroups(cgroupPaths: Cgroup["cgroupPaths"]): Record<strin
 export function noteCreating(
   root: string,
   id: string,
-  { cgroupPaths, cgroupDriver, resctrl }: Cgroup & Pick<Plan, "resctrl">,
+  { cgroupPaths, cgroupDriver, cgroupIdentity, resctrl }: Cgroup & Pick<Plan, "resctrl">,
 ): void {
   const path = fileOf(root, id);
   const { pid } = process;
   const made = resctrl === undefined ? {} : { resctrl: resctrl.made };
   const started = processStat(pid)?.started ?? "";
-  const note: Creating = { pid, started, cgroupPaths, cgroupDriver, ...made };
+  const note: Creating = { pid, started, cgroupPaths, cgroupDriver, cgroupIdentity, ...made };
   try {
     replaceFile(path, new TextEncoder().encode(JSON.stringify(note)), 0o600, false);
   } catch (thrown) {
@@ -121,10 +122,12 @@ function killHeld(pid: number, isIt: () => boolean): void {
   close(pidfd);
 }
 
-/** The driver of the cgroups that it makes, where there are any. */
-function driverOf(registry: DriverRegistry, { cgroupDriver, cgroupPaths }: Cgroup): CgroupDriver | undefined {
-  const hasOwn = cgroupDriver !== undefined && Object.keys(cgroupPaths).length > 0;
-  return hasOwn ? registry.get("cgroup", cgroupDriver) : undefined;
+/** The driver of the cgroups that it makes, where there are any, and they have not become another's. */
+function driverOf(registry: DriverRegistry, cgroup: Cgroup): CgroupDriver | undefined {
+  const { cgroupDriver, cgroupPaths } = cgroup;
+  if (cgroupDriver === undefined || Object.keys(cgroupPaths).length === 0) return undefined;
+  const driver = registry.get("cgroup", cgroupDriver);
+  return isTakenCgroup(driver, cgroup) ? undefined : driver;
 }
 
 /**

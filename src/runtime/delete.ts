@@ -8,6 +8,7 @@ import { printError } from "../kernel/output.ts";
 import { poll } from "../kernel/poll.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
+import { isTakenCgroup } from "./cgroup-identity.ts";
 import { removeUnfinished } from "./creating.ts";
 import { runHooksToTheEnd } from "./hooks.ts";
 import { takeAway } from "./lock.ts";
@@ -145,6 +146,7 @@ export function removeContainer(registry: DriverRegistry, root: string, record: 
  */
 function removeCgroup(driver: CgroupDriver, record: ContainerRecord): void {
   const { cgroupPaths } = record;
+  if (isTakenCgroup(driver, record)) return;
   let pids = driver.processes(cgroupPaths);
   if (pids.length > 0 && (!hasOwnPids(record) || isListed(record, pids))) {
     driver.killAll(cgroupPaths, SIGKILL);

@@ -1,7 +1,7 @@
 /** OCI run: create and start in one, and, in the foreground, everything until the container is gone again. */
 import { close } from "../kernel/file.ts";
 import { adoptOrphans, type Ending } from "../kernel/process.ts";
-import { catchChildSignals, catchSignals, SIGSYS } from "../kernel/signal.ts";
+import { catchChildSignals, catchSignals, SIGKILL, SIGSYS } from "../kernel/signal.ts";
 import { makesNamespace } from "../plan/input.ts";
 import { attend } from "./attend.ts";
 import { makeContainer, notifyModule } from "./create.ts";
@@ -45,14 +45,18 @@ export async function runContainer(
   const adopts = request.subreaper === true && leavesOrphans(request);
   const signals = catchSignals();
   const since = Date.now();
-  const { pid, record, master, notifications } = makeContainer(request, "executing");
-  if (adopts) adoptOrphans();
-  started(request, record);
-  // Only now: hooks are waited for one by one.
-  const ending = attend(pid, adopts ? catchChildSignals() : signals, master, notifications);
-  const { cgroupDriver, cgroupPaths } = record;
-  const killed = ending.signal === 9 && cgroupDriver !== undefined;
-  const oomKilled = killed && request.registry.get("cgroup", cgroupDriver).oomKills(cgroupPaths) > 0;
+  const { pid, record, master, notifications, kills } = makeContainer(request, "executing");
+  let ending: Ending;
+  let oomKilled: boolean;
+  try {
+    if (adopts) adoptOrphans();
+    started(request, record);
+    // Only now: hooks are waited for one by one.
+    ending = attend(pid, adopts ? catchChildSignals() : signals, master, { notifications, kills });
+    oomKilled = ending.signal === SIGKILL && kills.count() > 0;
+  } finally {
+    kills.close();
+  }
   if (request.keep !== true) removeContainer(request.registry, request.root, record);
   const { registry, config } = request;
   const why = explain(
@@ -73,7 +77,8 @@ export function explain(ending: Ending, death: Death, who: string): string | und
 
 /** Runs in the background: returns the pid once the program runs, and is ready where somebody is to be told so. */
 export async function runDetached(request: ContainerRequest): Promise<{ pid: number }> {
-  const { pid, record, master, notifications } = makeContainer(request, "executing");
+  const { pid, record, master, notifications, kills } = makeContainer(request, "executing");
+  kills.close();
   if (master !== undefined) close(master);
   started(request, record);
   if (notifications !== undefined) notifyModule().waitForReady(notifications, pid);

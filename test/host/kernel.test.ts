@@ -7,16 +7,19 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { O_RDONLY, RESOLVE_NO_XDEV, S_IFBLK, S_IFCHR } from "../../src/kernel/constants.ts";
+import { O_RDONLY, POLLIN, RESOLVE_NO_XDEV, S_IFBLK, S_IFCHR } from "../../src/kernel/constants.ts";
 import { ERRNO } from "../../src/kernel/errno.ts";
 import { close, openDirectory, removeTree, statusOf, tryOpenat2, withFd } from "../../src/kernel/file.ts";
 import { cString } from "../../src/kernel/memory.ts";
 import { mount, unmount } from "../../src/kernel/mount.ts";
+import { holdFile } from "../../src/kernel/notify.ts";
+import { poll } from "../../src/kernel/poll.ts";
 import { sys } from "../../src/kernel/raw.ts";
 
 let work = "";
@@ -122,4 +125,35 @@ test("removing a tree fails at a place where something is mounted, which stays",
   mount("none", target, "tmpfs", []);
   expect(() => removeTree(target)).toThrow(expect.objectContaining({ syscall: "unlinkat", errno: "EBUSY" }));
   expect(existsSync(target)).toBe(true);
+});
+
+test("a file that is held says when it has changed, also when it is gone by then, and nothing of one that only went", () => {
+  const tree = join(work, "tree");
+  mkdirSync(tree);
+  mount("cgroup2", tree, "cgroup2", []);
+  /** Whether the states of a cgroup were said to have changed, and what they are then. */
+  const held = (change: (directory: string) => void) => {
+    const directory = join(tree, `ctr-bun-held-${process.pid}`);
+    mkdirSync(directory);
+    const file = holdFile(join(directory, "cgroup.events"));
+    try {
+      const before = file.takeChange();
+      change(directory);
+      const ready = poll([{ fd: file.fd, events: POLLIN }], 0)[0] === POLLIN;
+      return { before, ready, changed: file.takeChange(), text: file.read(), after: file.takeChange() };
+    } finally {
+      file.close();
+      if (existsSync(directory)) rmdirSync(directory);
+    }
+  };
+  const freeze = (directory: string) => writeFileSync(join(directory, "cgroup.freeze"), "1");
+  const none = { before: false, after: false };
+  expect(held(() => {})).toEqual({ ...none, ready: false, changed: false, text: "populated 0\nfrozen 0\n" });
+  expect(held(freeze)).toEqual({ ...none, ready: true, changed: true, text: "populated 0\nfrozen 1\n" });
+  expect(held(rmdirSync)).toEqual({ ...none, ready: false, changed: false, text: undefined });
+  const both = (directory: string) => {
+    freeze(directory);
+    rmdirSync(directory);
+  };
+  expect(held(both)).toEqual({ ...none, ready: true, changed: true, text: undefined });
 });

@@ -2,7 +2,7 @@
 // stopped, a manager that is away for a moment is asked again, and a job whose signal is lost is looked after.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { startUnit } from "../../drivers/cgroup-systemd/act.ts";
@@ -44,8 +44,10 @@ const value = (signature: string, inner: unknown): Answer => ({
 });
 
 /** Has a peer that answers so stand in for systemd; what it was asked since, one call a word. */
-async function answering(answers: Readonly<Record<string, readonly Answer[]>>): Promise<() => string[]> {
-  const path = join(directory, `${children.length}`);
+async function answering(
+  answers: Readonly<Record<string, readonly Answer[]>>,
+  path = join(directory, `${children.length}`),
+): Promise<() => string[]> {
   const peer = resolve(import.meta.dir, "../support/systemd-peer.ts");
   const command = [process.execPath, peer, path, `${path}.log`, JSON.stringify(answers)];
   const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
@@ -142,6 +144,14 @@ describe("a manager that executes itself anew", () => {
     systemd.close();
   });
 
+  test("is asked again for a unit whose process it has forgotten", async () => {
+    const failed = { ...accepted, signal: [7, JOB, "a.scope", "failed"] };
+    const calls = await answering({ StartTransientUnit: [failed, started] });
+    // Our own process is in no unit: that the second start went well is told by what is wrong then.
+    expect(errorOfStart("Scope")).toMatch(/has put ctr-bun-a.scope elsewhere/);
+    expect(calls().filter((call) => call === "StartTransientUnit")).toHaveLength(2);
+  });
+
   test("ends a job under the name that it has on the bus then, which no other can", async () => {
     const signal = [7, JOB, "a.scope", "done"];
     const other = { ...accepted, signal, signalSender: ":1.2" };
@@ -174,6 +184,80 @@ describe("a manager that executes itself anew", () => {
     expect(systemd.stop("a.scope")).toBe(true);
     systemd.close();
   }, 60_000);
+});
+
+describe("a manager without a bus that executes itself anew", () => {
+  const { XDG_RUNTIME_DIR, DBUS_SESSION_BUS_ADDRESS } = process.env;
+  beforeAll(() => {
+    process.env.XDG_RUNTIME_DIR = directory;
+    process.env.DBUS_SESSION_BUS_ADDRESS = "unix:path=/nowhere";
+    mkdirSync(join(directory, "systemd"));
+  });
+  afterAll(() => {
+    const restore = (name: string, old: string | undefined) => {
+      if (old === undefined) delete process.env[name];
+      else process.env[name] = old;
+    };
+    restore("XDG_RUNTIME_DIR", XDG_RUNTIME_DIR);
+    restore("DBUS_SESSION_BUS_ADDRESS", DBUS_SESSION_BUS_ADDRESS);
+  });
+  const path = join(directory, "systemd", "private");
+  const gone: Answer = { away: 300 };
+
+  test("is waited for when it hangs up, and asked again", async () => {
+    const calls = await answering(
+      {
+        "Get Version": [gone, value("s", "252.1")],
+        StartTransientUnit: [gone, started],
+        StopUnit: [gone, absent],
+        SetUnitProperties: [gone, {}],
+      },
+      path,
+    );
+    const systemd = connectSystemd("user");
+    expect(systemd.version()).toBe(252);
+    expect(systemd.tryStart("a.scope", []).error).toBeUndefined();
+    systemd.setProperties("a.scope", [["Delegate", { signature: "b", value: true }]]);
+    expect(systemd.stop("a.scope")).toBe(false);
+    systemd.close();
+    expect(calls().filter((call) => call === "connected")).toHaveLength(5);
+  }, 30_000);
+
+  test("may take the signal of a job with it: its unit says what became of it", async () => {
+    children.at(-1)?.kill();
+    await children.at(-1)?.exited;
+    rmSync(path, { force: true });
+    // It answers, and hangs up when it is asked the next thing.
+    await answering(
+      {
+        StartTransientUnit: [accepted],
+        GetUnit: [gone, there],
+        "Get Job": [value("(uo)", [0, "/"])],
+        "Get ActiveState": [value("s", "active")],
+      },
+      path,
+    );
+    const systemd = connectSystemd("user");
+    expect(systemd.tryStart("a.scope", []).error).toBeUndefined();
+    systemd.close();
+  }, 30_000);
+
+  test("is waited for by who comes while nobody listens", async () => {
+    children.at(-1)?.kill();
+    await children.at(-1)?.exited;
+    rmSync(path, { force: true });
+    const stale = Bun.listen({ unix: `${path}.0`, socket: { data() {} } });
+    renameSync(`${path}.0`, path);
+    stale.stop(true);
+    const command = ["sh", "-c", `sleep 0.5; exec "$@"`, "sh", process.execPath];
+    const peer = resolve(import.meta.dir, "../support/systemd-peer.ts");
+    const answers = JSON.stringify({ "Get Version": [value("s", "252.1")] });
+    const child = Bun.spawn([...command, peer, path, `${path}.log`, answers], { stdin: "ignore" });
+    children.push(child);
+    const systemd = connectSystemd("user");
+    expect(systemd.version()).toBe(252);
+    systemd.close();
+  }, 30_000);
 });
 
 describe("units of others in a container that is a slice", () => {

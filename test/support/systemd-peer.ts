@@ -1,14 +1,15 @@
 // A D-Bus peer that answers in systemd's place as it is told: `bun systemd-peer.ts SOCKET LOG ANSWERS`. ANSWERS is JSON:
 // member of a call to a list of answers, the last of which is for all later ones: `{"error": NAME, "text": TEXT}`, or
-// `{"signature": "s", "body": [...], "signal": [...]}`, the latter the body of a JobRemoved that follows. What has none is
-// answered with nothing in it. Each connection ("connected") and call is a line of LOG. It says "ready" once it listens.
+// `{"signature": "s", "body": [...], "signal": [...]}`, the latter the body of a JobRemoved that follows, or
+// `{"away": MILLISECONDS}`: it hangs up, and does not listen for so long. What has none is answered with nothing in it. Each connection ("connected") and call is a line of LOG. It says "ready" once it listens.
 
-import { appendFileSync } from "node:fs";
+import { appendFileSync, renameSync } from "node:fs";
 import { createServer } from "node:net";
 import type { DbusValue } from "../../src/kernel/dbus-marshal.ts";
 import { decodeMessage, encodeMessage, messageLength } from "../../src/kernel/dbus-message.ts";
 
 export interface Answer {
+  readonly away?: number;
   readonly error?: string;
   readonly text?: string;
   readonly signature?: string;
@@ -48,7 +49,13 @@ const server = createServer((socket) => {
       appendFileSync(log, `${call.member} ${JSON.stringify(call.body)}\n`);
       // Of properties each has answers of its own.
       const own = call.member === "Get" ? `Get ${String(call.body[1])}` : call.member;
-      const { error, text = "", signature = "", body = [], signal, signalSender } = answerTo(own) ?? {};
+      const { away, error, text = "", signature = "", body = [], signal, signalSender } = answerTo(own) ?? {};
+      if (away !== undefined) {
+        server.close();
+        socket.destroy();
+        setTimeout(() => listen(() => {}), away);
+        return;
+      }
       const to = { replySerial: call.serial, sender: ":1.1" };
       socket.write(
         error === undefined
@@ -71,4 +78,11 @@ const server = createServer((socket) => {
     }
   });
 });
-server.listen(path, () => console.log("ready"));
+/** There at once, also over the socket of somebody who listens no more. */
+function listen(then: () => void): void {
+  server.listen(`${path}.new`, () => {
+    renameSync(`${path}.new`, path);
+    then();
+  });
+}
+listen(() => console.log("ready"));

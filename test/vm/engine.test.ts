@@ -31,7 +31,7 @@ const script = `
   outcome slice c run --rm --cgroupns host --cgroup-parent box-small.slice $image cat /proc/self/cgroup
   outcome no-slice c run --rm --cgroup-parent /box $image true
   outcome no-file c run --rm --cgroup-conf memory.nosuch=1 $image true
-  (c run --name busy --memory 64m --cpus 0.5 -u demo $image sh -c 'while :; do :; done' </dev/null >/tmp/busy 2>&1 &)
+  c run --name busy --memory 64m --cpus 0.5 -u demo $image sh -c 'while :; do :; done' </dev/null >/tmp/busy 2>&1 &
   # Where it does not start, what it said is why.
   for try in $(seq 300); do c ps --format '{{.Names}}' | grep -q busy && break; sleep 0.1; done
   outcome started sh -c "[ $try != 300 ] || cat /tmp/busy"
@@ -41,7 +41,15 @@ const script = `
   outcome updated c exec busy sh -c '${SHOW}'
   outcome inspect c inspect busy --format '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} {{.HostConfig.CgroupnsMode}} {{.HostConfig.CgroupManager}}'
   outcome unit systemctl show --property MemoryMax --property TasksMax "ctr-bun-$(c inspect busy --format '{{.Id}}').scope"
-  outcome rm c rm -f busy
+  # More than they may have; and busy is there meanwhile, which is killed by somebody else, in the same slice.
+  for i in 1 2 3 4 5; do
+    c run --name hungry$i --memory 16m $image dd if=/dev/zero of=/dev/null bs=48M count=1 >/dev/null 2>&1
+  done
+  c kill busy >/dev/null
+  wait
+  hungry='hungry1 hungry2 hungry3 hungry4 hungry5'
+  outcome killed c inspect $hungry busy --format '{{.Name}} {{.State.OOMKilled}} {{.State.ExitCode}}'
+  outcome rm c rm $hungry busy
   outcome left sh -c 'find /sys/fs/cgroup -name "*[0-9a-f]*" -type d | grep -E "[0-9a-f]{64}"; systemctl list-units --all --plain --no-legend "ctr-bun-*"; true'
 `;
 
@@ -57,8 +65,8 @@ beforeAll(async () => {
   } finally {
     await registry.stop();
   }
-  vm = await runInVm({ init: "systemd", files: { "/store": { from: store } }, script, timeout: 240_000 });
-}, 300_000);
+  vm = await runInVm({ init: "systemd", files: { "/store": { from: store } }, script, timeout: 280_000 });
+}, 320_000);
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 /** What a command put out and how it ended, with its lines as they were. */
@@ -143,7 +151,18 @@ test("update changes the cgroup, and what inspect shows", () => {
   expect(outcome("unit").split("\n").sort()).toEqual(["TasksMax=7", "exit code 0: MemoryMax=100663296"]);
 });
 
+test("inspect says each time that a program was killed for memory, though systemd removes the cgroup at once", () => {
+  const killed = [1, 2, 3, 4, 5].map((number) => `/hungry${number} true 137`);
+  expect(outcome("killed").split("\n")).toEqual([
+    `exit code 0: ${killed[0]}`,
+    ...killed.slice(1),
+    "/busy false 137",
+  ]);
+});
+
 test("nothing of the containers is left", () => {
-  expect(outcome("rm")).toBe("exit code 0: busy");
+  expect(outcome("rm")).toBe(
+    `exit code 0: ${["hungry1", "hungry2", "hungry3", "hungry4", "hungry5", "busy"].join("\n")}`,
+  );
   expect(outcome("left")).toBe("exit code 0: ");
 });

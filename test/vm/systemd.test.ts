@@ -64,9 +64,13 @@ const files: VmFiles = {
   ...bundle("unknown", "true", (config) => {
     config.annotations = { "org.systemd.property.NoSuchThing": "true" };
   }),
-  ...bundle("hungry", "dd if=/dev/zero of=/dev/null bs=48M count=1", ({ linux }) => {
-    linux.resources.memory = { limit: 16 * mebibyte };
-  }),
+  ...bundle(
+    "hungry",
+    "until [ -e /fed ]; do sleep 0.1; done; dd if=/dev/zero of=/dev/null bs=48M count=1",
+    ({ linux }) => {
+      linux.resources.memory = { limit: 16 * mebibyte };
+    },
+  ),
   ...bundle(
     "device",
     "{ (: </dev/probe) && echo reads; (: >/dev/probe) && echo writes; true; } 2>/dev/null",
@@ -83,6 +87,12 @@ const files: VmFiles = {
   ...limited("ours"),
   ...bundle("killer", "true", (config) => {
     config.hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", "kill -KILL $PPID"] }] };
+  }),
+  ...bundle("ended", "true", ({ linux }) => {
+    linux.namespaces = linux.namespaces.filter(({ type }) => type !== "pid");
+  }),
+  ...bundle("slices", "sleep 1000", ({ linux }) => {
+    linux.cgroupsPath = "system.slice::system-boxes.slice";
   }),
   ...bundle("slice", "cat /proc/self/cgroup", ({ linux }) => {
     linux.cgroupsPath = "system.slice::system-boxes.slice";
@@ -140,12 +150,17 @@ const script = `
   outcome failed-unit systemctl is-failed ctr-bun-taken.scope
   outcome failed-unit-run $CTR run -b /b/taken three
 
-  quietly $CTR run -d -b /b/limits limits
+  quietly $CTR run -d -b /b/ours ours
+  quietly $CTR create -b /b/limits limits
   outcome limits cat /run/said
   outcome limits-properties show box-limits.scope '${PROPERTIES}'
   outcome limits-files values
-  systemctl daemon-reload
-  outcome limits-reloaded values
+  # While one container runs, and one is created.
+  systemctl daemon-reexec
+  outcome limits-again values
+  outcome ours-again sh -c 'cd $0/system-box.slice/box-ours.scope; cat memory.max cpu.weight cpu.max pids.max' $system
+  outcome ours-again-deleted ctr-bun oci delete --force ours
+  outcome limits-started ctr-bun oci start limits
   outcome update ctr-bun oci update --memory 96m --memory-swap 200m --cpu-quota 33333 --cpu-period 100000 --pids-limit 7 limits
   outcome update-properties show box-limits.scope '${PROPERTIES}'
   outcome update-files values
@@ -181,11 +196,40 @@ const script = `
   outcome annotated-host sh -c "cat $system/ctr-bun-annotated.scope/container/inner/cgroup.procs | wc -l"
   outcome annotated-deleted ctr-bun oci delete --force annotated
   outcome unknown $CTR run -b /b/unknown unknown
-  outcome hungry $CTR run -b /b/hungry hungry
+  quietly $CTR run -d -b /b/hungry hungry
+  ctr-bun oci events --interval 1h hungry </dev/null >/run/told 2>&1 &
+  wait_for sh -c "ls -l /proc/$!/fd | grep -q inotify"
+  >/busybox/fed
+  wait $!
+  outcome hungry cat /run/told
+  quietly ctr-bun oci delete hungry
   outcome device $CTR run -b /b/device device
   outcome slice $CTR run -b /b/slice slice
   outcome slice-gone units
   outcome slice-taken sh -c "sed s,system-boxes,system-box, /b/slice/config.json >/b/slice/taken.json; $CTR run -f taken.json -b /b/slice taken-slice"
+  # A container ends, and its unit's name is somebody else's by the time it is deleted.
+  quietly $CTR run -d -b /b/ended ended
+  wait_for test ! -d $system/ctr-bun-ended.scope
+  systemd-run --quiet --scope --unit=ctr-bun-ended sleep 1000 </dev/null >/dev/null 2>&1 &
+  wait_for systemctl --quiet is-active ctr-bun-ended.scope
+  outcome ended-kill ctr-bun oci kill --all ended KILL
+  outcome ended-delete ctr-bun oci delete ended
+  outcome ended-lives systemctl is-active ctr-bun-ended.scope
+  systemctl stop ctr-bun-ended.scope
+
+  # Somebody puts a unit of theirs into a container that is a slice: one without controllers of threads, for which a cgroup
+  # below one with processes is no place.
+  quietly $CTR run -d -b /b/slices slices
+  systemd-run --quiet --scope --slice=system-boxes.slice --unit=guest -p TasksMax=infinity -p TasksAccounting=no \\
+    -p CPUAccounting=no sleep 1000 </dev/null >/dev/null 2>&1 &
+  wait_for systemctl --quiet is-active guest.scope
+  outcome guest-delete ctr-bun oci delete --force slices
+  outcome guest-kill ctr-bun oci kill --all slices KILL
+  outcome guest-lives sh -c 'systemctl is-active guest.scope; ctr-bun oci state slices | grep status'
+  systemctl stop guest.scope
+  outcome guest-gone ctr-bun oci delete --force slices
+  outcome slices-gone units
+
   outcome systemd-crun ctr-bun oci --cgroup-manager systemd run -b /b/own four
   outcome private env DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere $CTR run -b /b/own five
 
@@ -292,6 +336,23 @@ describe("a container's unit", () => {
     expect(text("slice")).toBe("exit code 0: 0::/system.slice/system-boxes.slice");
   });
 
+  test("of a container that has ended is left alone where its name is another's by now", () => {
+    expect(text("ended-kill")).toBe("exit code 0: ");
+    expect(text("ended-delete")).toBe("exit code 0: ");
+    expect(text("ended-lives")).toBe("exit code 0: active");
+  });
+
+  test("that is a slice is not ended with units of others in it", () => {
+    for (const name of ["guest-delete", "guest-kill"]) {
+      expect(text(name)).toContain(
+        "exit code 1: ctr-bun: linux.cgroupsPath: units of others are in system-boxes.slice, the container's slice, and would be killed with it: guest.scope",
+      );
+    }
+    expect(lines("guest-lives")).toEqual(["active", expect.stringContaining('"status": "running"')]);
+    expect(text("guest-gone")).toBe(NOTHING);
+    expect(text("slices-gone")).toBe(NOTHING);
+  });
+
   test("is never a slice that is there already", () => {
     expect(text("slice-gone")).toBe(NOTHING);
     expect(text("slice-taken")).toContain("Unit system-box.slice is active already");
@@ -342,8 +403,11 @@ describe("limits", () => {
     expect(lines("limits-files")).toEqual(written);
   });
 
-  test("stay when systemd reads its units anew, a quota rounded up", () => {
-    expect(lines("limits-reloaded")).toEqual(changed(written, ["cpu.max", "cpu.max 12500 50000"]));
+  test("stay when systemd executes itself anew, of a container that is created and one that runs, a quota rounded up", () => {
+    expect(lines("limits-again")).toEqual(changed(written, ["cpu.max", "cpu.max 12500 50000"]));
+    expect(lines("ours-again")).toEqual([`${64 * mebibyte}`, "59", "12500 50000", "20"]);
+    expect(text("ours-again-deleted")).toBe("exit code 0: ");
+    expect(text("limits-started")).toBe("exit code 0: ");
   });
 
   const newSet = changed(
@@ -399,7 +463,7 @@ describe("limits", () => {
   });
 
   test("hold: memory, and devices by access", () => {
-    expect(text("hungry")).toContain("exit code 137");
+    expect(text("hungry")).toMatch(/^exit code 0: (.*\|)?\{"type":"oom","id":"hungry"\}(\|.*)?$/);
     expect(text("device")).toBe("exit code 0: reads");
   });
 
