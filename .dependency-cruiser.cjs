@@ -38,7 +38,7 @@ module.exports = {
     only("src/machine/", "src/kernel/", "src/spec/", "src/plan/step\\.ts", "src/error\\.ts"),
     only(
       "src/plan/",
-      "src/kernel/(constants|capabilities|errno)",
+      "src/kernel/(constants|capabilities|errno|seccomp\\.ts)",
       "src/machine/",
       "src/spec/",
       "src/driver\\.ts",

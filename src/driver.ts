@@ -222,7 +222,7 @@ export interface SeccompProgram {
   readonly filter: Uint8Array;
   /** SECCOMP_FILTER_FLAG_* for seccomp(2). */
   readonly flags: number;
-  /** Names of calls that get a notify action. */
+  /** Names of calls that get a notify action; of a default one also `every other call`. */
   readonly notify: readonly string[];
   /** Names in the profile that no architecture of it knows. */
   readonly unknown: readonly string[];

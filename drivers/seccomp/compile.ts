@@ -3,7 +3,6 @@
  * Not here: reading the rules (rules.ts), flags (flags.ts).
  */
 import type { Host, SeccompProgram } from "../../src/driver.ts";
-import { fail } from "../../src/error.ts";
 import {
   ARM_NR_BASE,
   SECCOMP_DATA_ARCH,
@@ -33,18 +32,11 @@ export function compile(
 ): SeccompProgram {
   const { defaultAction, defaultErrnoRet, architectures = [], syscalls = [] } = profile;
   const byDefault = answerOf(defaultAction, defaultErrnoRet, "linux.seccomp.defaultErrnoRet");
-  if (defaultAction === "SCMP_ACT_NOTIFY") {
-    throw fail({
-      code: "SECCOMP",
-      field: "linux.seccomp.defaultAction",
-      message: "SCMP_ACT_NOTIFY cannot be the default: the container could not even be started under it",
-    });
-  }
   const newer = isPermissive(defaultAction) ? undefined : NO_SUCH_CALL;
   const abis = coveredAbis(arch, architectures);
   const parts = abis.map((abi) => rulesFor(profile, abi, byDefault));
   const unknown = new Set<string>();
-  const notify = new Set<string>();
+  const notify = new Set<string>(defaultAction === "SCMP_ACT_NOTIFY" ? ["every other call"] : []);
   for (const { names, action } of syscalls) {
     for (const name of names) {
       if (!abis.some((abi) => isCall(abi, name))) unknown.add(name);
@@ -59,12 +51,19 @@ export function compile(
   };
 }
 
+const PERMISSIVE: readonly LinuxSeccomp["defaultAction"][] = [
+  "SCMP_ACT_ALLOW",
+  "SCMP_ACT_LOG",
+  "SCMP_ACT_TRACE",
+  "SCMP_ACT_NOTIFY",
+];
+
 /**
  * runc's rule: where the default refuses, calls newer than the profile get ENOSYS, so that programs fall back to
- * older ones. A tracer is expected to know what it does.
+ * older ones. A tracer, or an agent, is expected to know what it does.
  */
 export function isPermissive(action: LinuxSeccomp["defaultAction"]): boolean {
-  return action === "SCMP_ACT_ALLOW" || action === "SCMP_ACT_LOG" || action === "SCMP_ACT_TRACE";
+  return PERMISSIVE.includes(action);
 }
 
 function write(parts: readonly AbiRules[], byDefault: number, newer: number | undefined): Uint8Array {

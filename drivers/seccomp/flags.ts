@@ -8,7 +8,6 @@ import {
   SECCOMP_FILTER_FLAG_NEW_LISTENER,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW,
   SECCOMP_FILTER_FLAG_TSYNC,
-  SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
   SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
 } from "../../src/kernel/seccomp.ts";
 import type { SeccompFlag } from "../../src/spec/runtime/seccomp.ts";
@@ -16,7 +15,8 @@ import type { SeccompFlag } from "../../src/spec/runtime/seccomp.ts";
 /**
  * Flags for seccomp(2). Left out altogether they are SPEC_ALLOW, as in runc (since Linux 5.16 the kernel's own
  * default comes to the same); an empty list is no flags. WAIT_KILLABLE_RECV says something about a listener and
- * the kernel takes it only with one: without, it is dropped, as in libseccomp.
+ * the kernel takes it only with one: without, it is dropped, as in libseccomp. With a listener TSYNC is dropped: the
+ * one other thread of the init hands the listener over, and the filter must not bind it.
  * @param listens whether a rule notifies, so that the call gives a listener
  */
 export function filterFlags(
@@ -27,10 +27,7 @@ export function filterFlags(
   let all = listens ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
   if (flags.includes("SECCOMP_FILTER_FLAG_LOG")) all |= SECCOMP_FILTER_FLAG_LOG;
   if (flags.includes("SECCOMP_FILTER_FLAG_SPEC_ALLOW")) all |= SECCOMP_FILTER_FLAG_SPEC_ALLOW;
-  if (flags.includes("SECCOMP_FILTER_FLAG_TSYNC")) {
-    // The result would be either a listener or a thread's id: the kernel wants an errno instead of the latter.
-    all |= SECCOMP_FILTER_FLAG_TSYNC | (listens ? SECCOMP_FILTER_FLAG_TSYNC_ESRCH : 0);
-  }
+  if (!listens && flags.includes("SECCOMP_FILTER_FLAG_TSYNC")) all |= SECCOMP_FILTER_FLAG_TSYNC;
   if (listens && flags.includes("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV")) {
     if (major < 5 || (major === 5 && minor < 19)) {
       throw fail({

@@ -19,8 +19,16 @@ export const SECCOMP_FILTER_FLAG_TSYNC = 1;
 export const SECCOMP_FILTER_FLAG_LOG = 2;
 export const SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4;
 export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
-export const SECCOMP_FILTER_FLAG_TSYNC_ESRCH = 16;
 export const SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 32;
+
+// seccomp(2): what else it is asked for
+export const SECCOMP_GET_NOTIF_SIZES = 3;
+
+// On a listener: _IOWR('!', 0, struct seccomp_notif), _IOWR('!', 1, struct seccomp_notif_resp)
+export const SECCOMP_IOCTL_NOTIF_RECV = 0xc050_2100;
+export const SECCOMP_IOCTL_NOTIF_SEND = 0xc018_2101;
+/** The call is made after all. What its pointers lead to may be another thing by then: no decision for safety. */
+export const SECCOMP_USER_NOTIF_FLAG_CONTINUE = 1;
 
 // struct seccomp_data: byte offsets; each argument is 64 bits, and a filter loads 32 at a time.
 export const SECCOMP_DATA_NR = 0;

@@ -25,16 +25,19 @@ export function socketPair(): [number, number] {
   return [view.getInt32(0, true), view.getInt32(4, true)];
 }
 
+/** Bytes that a path in struct sockaddr_un may have, without its NUL (unix(7)). */
+export const UNIX_PATH_MAX = 107;
+
 /** struct sockaddr_un (unix(7)): at most 107 bytes of path. */
 function unixAddress(path: string): Uint8Array {
   const bytes = new TextEncoder().encode(path);
   if (path.startsWith("@")) {
     // Abstract: a NUL in the first place, and no end but the length (as systemd and Go write it).
     bytes[0] = 0;
-    return Uint8Array.from([AF_UNIX, 0, ...bytes.subarray(0, 107)]);
+    return Uint8Array.from([AF_UNIX, 0, ...bytes.subarray(0, UNIX_PATH_MAX)]);
   }
-  if (bytes.byteLength > 107) {
-    throw fail({ code: "INVALID_ARGUMENT", message: `socket path longer than 107 bytes`, path });
+  if (bytes.byteLength > UNIX_PATH_MAX) {
+    throw fail({ code: "INVALID_ARGUMENT", message: `socket path longer than ${UNIX_PATH_MAX} bytes`, path });
   }
   const address = new Uint8Array(2 + bytes.byteLength + 1);
   address[0] = AF_UNIX;
@@ -151,9 +154,17 @@ export function receive(fd: number, data: Uint8Array, flags = 0): Message {
 
 /** Sends bytes and a descriptor (SCM_RIGHTS). */
 export function sendDescriptor(socket: number, data: Uint8Array, fd: number): void {
+  check(trySendDescriptor(socket, data, fd), { syscall: "sendmsg" });
+}
+
+/** As {@link sendDescriptor}; how many bytes went, the descriptor with them, or -errno. */
+export function trySendDescriptor(socket: number, data: Uint8Array, fd: number): number {
   const control = new Uint8Array(CONTROL);
   control.set(words32(ONE_DESCRIPTOR, 0, SOL_SOCKET, SCM_RIGHTS, fd));
   const memory = messageHeader(data, control);
-  check(sys("sendmsg", socket, memory.header, MSG_NOSIGNAL), { syscall: "sendmsg" });
+  let result: number;
+  do result = sys("sendmsg", socket, memory.header, MSG_NOSIGNAL);
+  while (result === -ERRNO.EINTR);
   keepAlive(memory, control);
+  return result;
 }

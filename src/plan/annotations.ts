@@ -17,16 +17,25 @@ export interface Wishes {
   readonly keepGroups?: true;
   /** A system call in the seccomp profile that nobody knows is an error. */
   readonly failUnknownSyscalls?: true;
+  /** Unix socket of whoever answers SCMP_ACT_NOTIFY. */
+  readonly seccompReceiver?: string;
+  /** Shared objects that are to do so. */
+  readonly seccompPlugins?: string;
 }
 
 const NOTHING: Wishes = {};
 const PREFIX = "run.oci.";
+/** Names the socket of a seccomp agent. */
+export const RECEIVER_ANNOTATION = "run.oci.seccomp.receiver";
 
 /** Those that are carried out. What is present counts, but where it is the path that matters an empty one is none. */
 const DONE: Readonly<Record<string, (value: string) => Wishes>> = {
   "run.oci.keep_original_groups": () => ({ keepGroups: true }),
   "run.oci.seccomp_fail_unknown_syscall": () => ({ failUnknownSyscalls: true }),
   "run.oci.pidfd_receiver": (pidfdReceiver) => ({ pidfdReceiver }),
+  [RECEIVER_ANNOTATION]: (seccompReceiver) => ({ seccompReceiver }),
+  // Refused where a call is to be answered (seccomp-listener.ts).
+  "run.oci.seccomp.plugins": (seccompPlugins) => ({ seccompPlugins }),
   "run.oci.hooks.stdout": (hooksStdout) => ({ hooksStdout }),
   "run.oci.hooks.stderr": (hooksStderr) => ({ hooksStderr }),
 };

@@ -14,12 +14,13 @@ import {
 } from "../kernel/constants.ts";
 import type { Linux, LinuxSeccomp, Process } from "../spec/runtime/config.ts";
 import { affinitySteps, wholeCpusetSteps } from "./affinity.ts";
+import type { Wishes } from "./annotations.ts";
 import { grantable } from "./capabilities.ts";
 import { closeStep } from "./close.ts";
 import { consoleSteps } from "./console.ts";
 import { checkDirectoryStep, enterDirectoryStep } from "./directory.ts";
 import { executeStep, lookupStep } from "./execute.ts";
-import { identitySteps, keyringStep, limitSteps, noNewPrivilegesSteps, seccompStep } from "./identity.ts";
+import { identitySteps, keyringStep, limitSteps, noNewPrivilegesSteps } from "./identity.ts";
 import type { PlanFacts } from "./input.ts";
 import { labelSteps, openProcSteps, refuseLabels } from "./labels.ts";
 import { memoryPolicySteps } from "./memory-policy.ts";
@@ -29,7 +30,9 @@ import { CALLERS_UMASK, executingStep, lastStep } from "./program.ts";
 import { joinResctrlSteps } from "./resctrl.ts";
 import { row, slot, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
-import { checkSeccomp, forbiddenCalls, refuseNotify } from "./seccomp.ts";
+import { checkSeccomp, letsThrough } from "./seccomp.ts";
+import { agentOf } from "./seccomp-listener.ts";
+import { seccompStep } from "./seccomp-load.ts";
 import { setgroupsOf } from "./setgroups.ts";
 import { attachSteps, CHILD, cloneStep, firstStep, joinCgroup, oomScoreSteps } from "./stage0.ts";
 import { outerStdioStep, stdioStep } from "./stdio.ts";
@@ -51,8 +54,10 @@ export interface ExecInput {
   readonly facts: Pick<PlanFacts, "nofile" | "lastCapability">;
   readonly preserveFds: number;
   readonly noNewKeyring: boolean;
-  /** The program keeps the supplementary groups of ctr-bun's caller. */
-  readonly keepGroups?: boolean;
+  /** Of the container's annotations. */
+  readonly wishes?: Wishes;
+  /** Of the variable RUN_OCI_SECCOMP_RECEIVER, where it is set. */
+  readonly seccompReceiver?: string | undefined;
   /** Path to the root of the container's init (/proc/PID/root), where it is not that of its mount namespace. */
   readonly root: string | undefined;
 }
@@ -125,15 +130,20 @@ export function makeExecPlan(input: ExecInput): Plan {
       : input.registry
           .choose("seccomp", input.host)
           .compile(input.seccomp, input.host.arch, input.host.kernelVersion);
-  if (seccomp !== undefined) refuseNotify(seccomp);
+  const { seccompReceiver: receiver, wishes = {} } = input;
+  const agent =
+    input.seccomp === undefined || seccomp === undefined
+      ? undefined
+      : agentOf(input.seccomp, seccomp, { wishes, receiver, own: false });
+  const load = seccomp === undefined ? [] : [seccompStep(seccomp, agent !== undefined)];
   const late = process.noNewPrivileges === true;
-  const looks = seccomp === undefined || forbiddenCalls(input, seccomp, [lookupStep(process)]).length === 0;
+  const looks = seccomp === undefined || letsThrough(input, seccomp, [lookupStep(process)]);
   const after: InitStep[] = [
     ...identitySteps(
       process,
       grantable(input.host, facts.lastCapability, user),
       warnings,
-      input.keepGroups,
+      wishes.keepGroups,
       user ? "unknown" : setgroupsOf(undefined, input.host),
     ),
     checkDirectoryStep(process),
@@ -144,16 +154,16 @@ export function makeExecPlan(input: ExecInput): Plan {
     ...limits.last,
     lastStep(process, input.preserveFds, slot(CALLERS_UMASK)),
     executingStep(),
-    ...(seccomp !== undefined && late ? [seccompStep(seccomp)] : []),
+    ...(late ? load : []),
     executeStep(process, looks),
   ];
   if (seccomp !== undefined && !late) {
     checkSeccomp(input, seccomp, [...after, ...end]);
-    steps.push(seccompStep(seccomp));
+    steps.push(...load);
   }
   steps.push(...after);
   const [wait, ...rest] = end;
   if (wait !== undefined) steps.push(wait);
   steps.push(...limits.host, ...schedulingSteps(process), ...rest);
-  return { steps, cgroupPaths: {}, cgroupDriver: undefined, warnings };
+  return { steps, cgroupPaths: {}, cgroupDriver: undefined, seccompAgent: agent, warnings };
 }

@@ -18,11 +18,6 @@ import { OLDEST_CONFIG_VERSION } from "../spec/version.ts";
 import { MEANINGFUL_ANNOTATIONS } from "./annotations.ts";
 import { knownMountOptions } from "./mount-options.ts";
 
-/** Nobody would hold the listener of a filter that notifies (seccomp.ts). */
-const NOTIFY = "SCMP_ACT_NOTIFY";
-/** Says something about a listener: known, and without effect as long as there is none. */
-const OF_LISTENERS = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV";
-
 const sorted = (names: readonly string[]): string[] => [...names].sort();
 
 /** @param cgroupDrivers names of the cgroup drivers that there are. */
@@ -46,11 +41,11 @@ export function features(cgroupDrivers: readonly string[]): Features {
       },
       seccomp: {
         enabled: true,
-        actions: sorted(SECCOMP_ACTIONS.filter((action) => action !== NOTIFY)),
+        actions: sorted(SECCOMP_ACTIONS),
         operators: sorted(SECCOMP_OPERATORS),
         archs: sorted(SECCOMP_ARCHITECTURES),
         knownFlags: sorted(SECCOMP_FLAGS),
-        supportedFlags: sorted(SECCOMP_FLAGS.filter((flag) => flag !== OF_LISTENERS)),
+        supportedFlags: sorted(SECCOMP_FLAGS),
       },
       apparmor: { enabled: true },
       selinux: { enabled: true },

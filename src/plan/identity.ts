@@ -2,13 +2,11 @@
  * Who the program is: limits, keyring, groups and user, no_new_privs, and the rest of
  * `process` that concerns one task. Pure.
  */
-import type { SeccompProgram } from "../driver.ts";
 import {
   KEYCTL_JOIN_SESSION_KEYRING,
   KEYCTL_SETPERM,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
-  SECCOMP_SET_MODE_FILTER,
 } from "../kernel/constants.ts";
 import type { Process, Rlimit } from "../spec/runtime/config.ts";
 import { RLIMIT_TYPES } from "../spec/runtime/process.ts";
@@ -130,23 +128,6 @@ export function keyringStep(id: string, again = false): InitStep {
     ],
     hints: {
       EDQUOT: "the user's key quota is used up (kernel.keys.maxkeys): give --no-new-keyring, or raise it",
-    },
-  };
-}
-
-/** seccomp(2) with the compiled filter. */
-export function seccompStep(program: SeccompProgram): InitStep {
-  const count = program.filter.byteLength / 8;
-  return {
-    on: "init",
-    field: "linux.seccomp",
-    about: `load the seccomp filter (${count} instructions)`,
-    rows: [
-      row("seccomp", [SECCOMP_SET_MODE_FILTER, program.flags, { words: [count, { bytes: program.filter }] }]),
-    ],
-    hints: {
-      EINVAL: "this kernel refuses the filter or one of linux.seccomp.flags",
-      EACCES: "loading a filter takes CAP_SYS_ADMIN or process.noNewPrivileges",
     },
   };
 }

@@ -84,6 +84,10 @@ export interface PlanOptions {
   readonly init: boolean;
   /** The container gets no cgroup, whatever the host has. */
   readonly noCgroup?: boolean;
+  /** ctr-bun itself answers the calls of a seccomp filter that notifies. */
+  readonly seccompAgent?: boolean;
+  /** Of the variable RUN_OCI_SECCOMP_RECEIVER, where it is set. */
+  readonly seccompReceiver?: string;
   /** Name of the cgroup driver, where it was asked for; else the first that the host can carry. */
   readonly cgroupDriver?: string | undefined;
 }

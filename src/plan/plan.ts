@@ -16,7 +16,7 @@ import { deviceSteps } from "./devices.ts";
 import { checkDirectoryStep, enterDirectoryStep, makeDirectorySteps } from "./directory.ts";
 import { executeStep, lookupStep } from "./execute.ts";
 import { createHookSteps, startHookSteps } from "./hooks.ts";
-import { identitySteps, keyringStep, limitSteps, noNewPrivilegesSteps, seccompStep } from "./identity.ts";
+import { identitySteps, keyringStep, limitSteps, noNewPrivilegesSteps } from "./identity.ts";
 import { makesNamespace, type PlanInput } from "./input.ts";
 import { labelSteps, openProcSteps } from "./labels.ts";
 import { maskSteps, readonlyPathSteps } from "./masks.ts";
@@ -37,12 +37,14 @@ import {
 } from "./root.ts";
 import { row, syncStep } from "./rows.ts";
 import { schedulingSteps } from "./scheduling.ts";
-import { checkSeccomp, forbiddenCalls, refuseNotify, refuseUnknown } from "./seccomp.ts";
+import { checkSeccomp, letsThrough, refuseUnknown } from "./seccomp.ts";
+import { agentOf } from "./seccomp-listener.ts";
+import { seccompStep } from "./seccomp-load.ts";
 import { setgroupsOf } from "./setgroups.ts";
 import { earlySourceSteps, helperSourceSteps } from "./sources.ts";
 import { CHILD, stage0Steps } from "./stage0.ts";
 import { stdioStep } from "./stdio.ts";
-import type { InitStep, Plan, Step } from "./step.ts";
+import type { InitStep, Plan, SeccompAgent, Step } from "./step.ts";
 import { sysctlSteps } from "./sysctl.ts";
 
 /** Makes the plan. Throws INVALID_CONFIG or UNSUPPORTED with the field. */
@@ -59,7 +61,7 @@ export function makePlan(input: PlanInput): Plan {
   warnings.push(...cgroup.warnings);
   const namespaces = namespaceParts(input);
   const user = namespaces.some(({ type }) => type === "user");
-  const seccomp = compileSeccomp(input, wishes);
+  const { seccomp, agent } = seccompPart(input, wishes);
   const resctrl = resctrlPart(input);
   const steps: Step[] = [
     ...cgroup.before,
@@ -115,45 +117,52 @@ export function makePlan(input: PlanInput): Plan {
   ];
   const created = syncStep("created", "process", "wait until ctr-bun has everything in place");
   // Profiles older than faccessat2 forbid it: then only execve can tell whether the program is there.
-  const looks = seccomp === undefined || forbiddenCalls(input, seccomp, [lookupStep(process)]).length === 0;
-  const lateSeccomp = late ? seccomp : undefined;
-  const end = endSteps(input, process, { limits: limits.last, hooks, seccomp: lateSeccomp, looks });
+  const looks = seccomp === undefined || letsThrough(input, seccomp, [lookupStep(process)]);
+  const load = seccomp === undefined ? [] : [seccompStep(seccomp, agent !== undefined)];
+  // Create sends the listener, as in runc: an agent that is not there is its error, and not that of start.
+  const loadsBeforeWait = late && agent !== undefined && options.start === "wait";
+  const loadsLast = late && !loadsBeforeWait ? load : [];
+  const end = endSteps(input, process, { limits: limits.last, hooks, load: loadsLast, looks });
   const lookup = options.start === "wait" && (late || looks) ? [lookupStep(process)] : [];
-  if (seccomp !== undefined && late && (hooks.length > 0 || options.init)) {
+  if (seccomp !== undefined && loadsBeforeWait) {
+    const hint =
+      "with SCMP_ACT_NOTIFY the filter is loaded before the container waits for start: allow these calls";
+    checkSeccomp(input, seccomp, [created, ...end], hint);
+  } else if (seccomp !== undefined && late && (hooks.length > 0 || options.init)) {
     const under = end.slice(end.findIndex(({ field }) => field === "linux.seccomp") + 1);
     const who = hooks.length > 0 ? "startContainer hooks run" : "the init that stays PID 1 runs";
     checkSeccomp(input, seccomp, under, `${who} under the filter: allow these calls`);
   }
   if (seccomp !== undefined && !late) {
     checkSeccomp(input, seccomp, [...after, created, ...end]);
-    steps.push(seccompStep(seccomp));
+    steps.push(...load);
   }
-  steps.push(...after, ...lookup, created);
+  steps.push(...after, ...lookup, ...(loadsBeforeWait ? load : []), created);
   steps.push(...limits.host, ...schedulingSteps(process), ...end);
   return {
     steps,
     cgroupPaths: cgroup.paths,
     cgroupDriver: Object.keys(cgroup.paths).length === 0 ? undefined : cgroupDriver(input).name,
     resctrl: resctrl.group,
+    seccompAgent: agent,
     warnings,
   };
 }
 
-/** What the end of the init is put together from; `seccomp` where the filter is loaded late. */
+/** What the end of the init is put together from; `load`: the filter, where it is loaded here. */
 interface End {
   readonly limits: readonly InitStep[];
   readonly hooks: readonly InitStep[];
-  readonly seccomp: SeccompProgram | undefined;
+  readonly load: readonly InitStep[];
   readonly looks: boolean;
 }
 
 function endSteps({ config, host, options }: PlanInput, process: Process, end: End): InitStep[] {
-  const { limits, hooks, seccomp, looks } = end;
-  const filter = seccomp === undefined ? [] : [seccompStep(seccomp)];
+  const { limits, hooks, load, looks } = end;
   // A startContainer hook is a file of the container's root: it gets no further than the program itself. And an init that
   // stays must not do what the program may not: root of the container can make it do so by ptrace(2).
-  const [first, last] = hooks.length > 0 || options.init ? [filter, []] : [[], filter];
-  const open = host.unprivileged === true && seccomp === undefined && makesNamespace(config, "user");
+  const [first, last] = hooks.length > 0 || options.init ? [load, []] : [[], load];
+  const open = host.unprivileged === true && load.length === 0 && makesNamespace(config, "user");
   return [
     ...(options.start === "wait" ? [waitForStartStep(open)] : []),
     ...first,
@@ -189,11 +198,17 @@ function namespaceParts(input: PlanInput): { type: string; part: NamespacePart }
   });
 }
 
-function compileSeccomp({ config, host, registry }: PlanInput, wishes: Wishes): SeccompProgram | undefined {
+/** The filter, and who answers for it. */
+interface SeccompPart {
+  readonly seccomp?: SeccompProgram;
+  readonly agent?: SeccompAgent | undefined;
+}
+
+function seccompPart({ config, host, registry, options }: PlanInput, wishes: Wishes): SeccompPart {
   const profile = config.linux?.seccomp;
-  if (profile === undefined) return undefined;
-  const program = registry.choose("seccomp", host).compile(profile, host.arch, host.kernelVersion);
-  refuseNotify(program);
-  if (wishes.failUnknownSyscalls === true) refuseUnknown(program);
-  return program;
+  if (profile === undefined) return {};
+  const seccomp = registry.choose("seccomp", host).compile(profile, host.arch, host.kernelVersion);
+  if (wishes.failUnknownSyscalls === true) refuseUnknown(seccomp);
+  const { seccompReceiver: receiver, seccompAgent: own = false } = options;
+  return { seccomp, agent: agentOf(profile, seccomp, { wishes, receiver, own }) };
 }

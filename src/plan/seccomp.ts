@@ -1,22 +1,12 @@
-/** What the init can still do under a filter that is loaded before the end, and what no filter may ask for yet. */
+/**
+ * The filter of a plan, and what the init can still do under it where it is loaded before the end. Not here: loading it
+ * (seccomp-load.ts).
+ */
 import type { SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
+import { SECCOMP_RET_ACTION_FULL, SECCOMP_RET_LOG, SECCOMP_RET_USER_NOTIF } from "../kernel/seccomp.ts";
 import type { PlanInput } from "./input.ts";
 import type { InitStep } from "./step.ts";
-
-const SECCOMP_RET_ACTION = 0xffff0000;
-const SECCOMP_RET_LOG = 0x7ffc0000;
-
-/** Refuses a profile that wants an agent to be asked: nobody would hold the listener, and each such call be ENOSYS. */
-export function refuseNotify({ notify }: Pick<SeccompProgram, "notify">): void {
-  if (notify.length === 0) return;
-  throw fail({
-    code: "UNSUPPORTED",
-    field: "linux.seccomp",
-    message: `SCMP_ACT_NOTIFY is not supported yet: ${notify.join(", ")}`,
-    hint: "give these calls another action",
-  });
-}
 
 /** Refuses a profile that names calls which no architecture of it has (run.oci.seccomp_fail_unknown_syscall). */
 export function refuseUnknown({ unknown }: Pick<SeccompProgram, "unknown">): void {
@@ -29,25 +19,34 @@ export function refuseUnknown({ unknown }: Pick<SeccompProgram, "unknown">): voi
   });
 }
 
-/** Calls of these steps that the filter forbids. */
-export function forbiddenCalls(
+/** Calls of these steps that the filter does not simply let through, and what it answers to each. */
+function heldCalls(
   input: Pick<PlanInput, "registry" | "host">,
   program: SeccompProgram,
   steps: readonly InitStep[],
-): string[] {
+): Map<string, number> {
   const driver = input.registry.choose("seccomp", input.host);
-  const forbidden = new Set<string>();
-  const asked = new Map<string, number>();
+  const held = new Map<string, number>();
+  const asked = new Set<string>();
   for (const step of steps) {
     for (const { call } of step.rows) {
-      if (call === "test" || call === "fail") continue;
-      const verdict = asked.get(call) ?? driver.verdict(program, input.host.arch, call);
-      asked.set(call, verdict);
+      if (call === "test" || call === "fail" || asked.has(call)) continue;
+      asked.add(call);
+      const action = driver.verdict(program, input.host.arch, call) & SECCOMP_RET_ACTION_FULL;
       // Actions are compared with their sign, as the kernel does: KILL_PROCESS is the least of all.
-      if ((verdict & SECCOMP_RET_ACTION) < SECCOMP_RET_LOG) forbidden.add(call);
+      if (action < SECCOMP_RET_LOG) held.set(call, action);
     }
   }
-  return [...forbidden];
+  return held;
+}
+
+/** Whether the filter lets all calls of these steps through without asking anybody. */
+export function letsThrough(
+  input: Pick<PlanInput, "registry" | "host">,
+  program: SeccompProgram,
+  steps: readonly InitStep[],
+): boolean {
+  return heldCalls(input, program, steps).size === 0;
 }
 
 /** Refuses a profile that forbids what the init has yet to do, naming the calls. */
@@ -57,7 +56,10 @@ export function checkSeccomp(
   rest: readonly InitStep[],
   hint = "set process.noNewPrivileges, so that the filter is loaded last, or allow these calls",
 ): void {
-  const forbidden = forbiddenCalls(input, program, rest);
+  // What an agent is asked about it may allow: it has the listener before the init makes a call.
+  const forbidden = [...heldCalls(input, program, rest)]
+    .filter(([, action]) => action !== SECCOMP_RET_USER_NOTIF)
+    .map(([call]) => call);
   if (forbidden.length === 0) return;
   throw fail({
     code: "INVALID_CONFIG",

@@ -278,6 +278,17 @@ export interface ResctrlGroup {
   readonly made: readonly string[];
 }
 
+/** Who answers the calls of a filter that notifies: somebody at a unix socket (SOCK_STREAM), or ctr-bun itself. */
+export type SeccompAgent =
+  | "own"
+  | {
+      readonly path: string;
+      /** What names the path. */
+      readonly field: string;
+      /** linux.seccomp.listenerMetadata. */
+      readonly metadata?: string;
+    };
+
 /** A whole plan. */
 export interface Plan {
   readonly steps: readonly Step[];
@@ -287,6 +298,8 @@ export interface Plan {
   readonly cgroupDriver: string | undefined;
   /** The container's class of resctrl, for state.json. */
   readonly resctrl?: ResctrlGroup | undefined;
+  /** Who gets the listener of the seccomp filter, where it has one. */
+  readonly seccompAgent?: SeccompAgent | undefined;
   /** Things a person should know: what was ignored, and why. */
   readonly warnings: readonly string[];
 }

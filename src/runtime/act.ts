@@ -187,9 +187,10 @@ export function madeCgroups(
   return Object.fromEntries(Object.entries(cgroupPaths).filter(([, path]) => made.includes(path)));
 }
 
-/** Closes what was opened for the init. */
+/** Closes what was opened for the init, and what it sent and nobody took. */
 export function closeAll(context: HostContext): void {
   for (const fd of Object.values(context.descriptors)) close(fd);
+  if (context.listener !== undefined) close(context.listener);
 }
 
 /** Takes back what was done, and made directories away, the last one first; what others have put there stays. */

@@ -20,6 +20,7 @@ import type { HostStep, InitStep, Plan, Step, SyncPoint } from "../plan/step.ts"
 import type { Hook, Hooks } from "../spec/runtime/hooks.ts";
 import { actAll, closeAll, madeCgroups, removeMade, stillOurs } from "./act.ts";
 import { initFailure, initGone } from "./failure.ts";
+import { type Heard, waitHearing } from "./hearing.ts";
 import type { HookEar } from "./hook-ear.ts";
 import type { HostContext } from "./host-context.ts";
 import { endLostChild, hasReport } from "./lost-child.ts";
@@ -42,8 +43,15 @@ export interface ApplyRequest {
   oomKills?(): number;
   /** Everything is made and the program has not started: state.json says created. */
   onCreated?(pid: number, program: MachineProgram, steps: readonly InitStep[]): void;
-  /** A descriptor that the init sent: 1 the terminal's other side, 2 the seccomp listener (report.ts). */
-  onDescriptor?(which: number, fd: number): void;
+  /** The terminal's other side, which the init sent. */
+  onConsole?(fd: number): void;
+  /**
+   * The listener of the plan's seccomp filter; the init waits meanwhile, and `fd` is closed then. What it returns makes
+   * the error of an init that is kept waiting for an answer, instead of being made.
+   */
+  onListener?(fd: number, pid: number): (() => Error) | undefined;
+  /** Who else has to be heard all the time. */
+  readonly heard?: readonly Heard[];
   /** Why SIGSYS ended the init with this pid, in words. */
   whySigsys?(pid: number): string;
   runHooks?(name: string, hooks: readonly Hook[], pid: number): void;
@@ -208,6 +216,8 @@ interface Conversation {
 }
 
 const GO = new Uint8Array(8);
+/** How long an agent may keep the init waiting before it is made, in milliseconds. */
+const AGENTS_TIME = 30_000;
 
 /** Listens to the init until the point that was asked for. */
 function converse(
@@ -217,23 +227,42 @@ function converse(
 ): number {
   const data = new Uint8Array(request.onTrace === undefined ? REPORT_SIZE : 16 * (init.length + 2));
   const view = viewOf(data);
+  const heard = [...(ear === undefined ? [] : [ear]), ...(request.heard ?? [])];
   let executing = false;
+  let created = false;
+  /** What is wrong where an agent keeps it waiting. */
+  let silent: (() => Error) | undefined;
   // The child may reach a sync point before stage 0 has said what the child's pid is.
   let early: SyncPoint | undefined;
   /** Whether this was the point that was asked for. */
   const reach = (point: SyncPoint): boolean => {
     actAll(due.get(point) ?? [], context);
     if (point === "cgroup") request.onMade?.(context.made);
-    if (point === "created" && context.pid !== undefined) request.onCreated?.(context.pid, program, init);
+    if (point === "created" && context.pid !== undefined) {
+      created = true;
+      silent = undefined;
+      request.onCreated?.(context.pid, program, init);
+    }
     const { word = GO } = context;
     context.word = undefined;
     sys("write", channel, word, word.byteLength);
     return point === request.until;
   };
+  const giveListener = (): void => {
+    const { listener, pid } = context;
+    if (listener === undefined || pid === undefined) return;
+    const error = request.onListener?.(listener, pid);
+    // The agent alone is to have it: with a copy here its end would not be noticed.
+    close(listener);
+    context.listener = undefined;
+    if (!created) silent = error;
+    sys("write", channel, GO, GO.byteLength);
+  };
   for (;;) {
     // Until the pid is known the child may hold the channel open with nobody left to tell of it.
     if (context.pid === undefined && !hasReport(channel, pidfd)) throw gone(request, context);
-    ear?.wait(channel);
+    if (!waitHearing(channel, heard, silent === undefined ? undefined : AGENTS_TIME) && silent !== undefined)
+      throw silent();
     const { length, fd } = receive(channel, data);
     if (length <= 0) {
       if (executing && context.pid !== undefined && length === 0) return context.pid;
@@ -248,6 +277,7 @@ function converse(
       context.stage0 = undefined;
       actAll(due.get("pid") ?? [], context);
       request.onPid?.(a);
+      giveListener();
       if (early !== undefined) reached = reach(early);
     } else if (point !== undefined) {
       if (context.pid === undefined && point !== "maps" && point !== "cgroup") early = point;
@@ -255,7 +285,10 @@ function converse(
     } else if (kind === REPORT.descriptor && fd !== undefined) {
       if (a === DESCRIPTOR.tmpfs || a === DESCRIPTOR.covered) context.received.push(fd);
       else if (ear?.takes(a) === true) ear.begin(a, b, fd);
-      else request.onDescriptor?.(a, fd);
+      else if (a === DESCRIPTOR.seccomp) {
+        context.listener = fd;
+        giveListener();
+      } else request.onConsole?.(fd);
     } else if (kind === REPORT.hook && ear !== undefined) throw ear.failure(a, b);
     else if (kind === REPORT.times) onTimes(data.slice(0, length));
     else if (kind === REPORT.executing) executing = true;

@@ -9,11 +9,19 @@ import { sys } from "../kernel/raw.ts";
 import { SIGCHLD, SIGWINCH } from "../kernel/signal.ts";
 import { relayTerminal } from "./console.ts";
 import type { Notifications } from "./notify.ts";
+import type { OwnAgent } from "./seccomp-agent.ts";
 
 /** How long kills are not counted once they were, in milliseconds (KillWatch). */
 const PAUSE = 100;
 /** Of a process that ended, and somebody else has waited for. */
 const UNKNOWN: Ending = { code: 255, signal: undefined };
+
+/** Who else is heard meanwhile. */
+export interface Attended {
+  readonly notifications?: Notifications | undefined;
+  readonly agent?: OwnAgent | undefined;
+  readonly kills?: KillWatch;
+}
 
 /**
  * Waits for the process. `signals` comes from catchSignals(), or catchChildSignals(): then whatever child has ended is
@@ -24,10 +32,7 @@ export function attend(
   pid: number,
   signals: number,
   master: number | undefined,
-  {
-    notifications,
-    kills,
-  }: { readonly notifications?: Notifications | undefined; readonly kills?: KillWatch } = {},
+  { notifications, agent, kills }: Attended = {},
 ): Ending {
   const pidfd = tryPidfd(pid);
   const relay = master === undefined ? undefined : relayTerminal(master);
@@ -44,11 +49,13 @@ export function attend(
       const heard = notifications?.watches() ?? [];
       const pause = counted + PAUSE - performance.now();
       const counts = pause > 0 ? [] : (kills?.fds ?? []).map((fd) => ({ fd, events: POLLIN }));
+      const asked = agent?.watches() ?? [];
       const events = poll(
         [
           { fd: pidfd, events: POLLIN },
           { fd: signals, events: POLLIN },
           ...heard,
+          ...asked,
           ...counts,
           ...(relay?.watches() ?? []),
         ],
@@ -63,9 +70,11 @@ export function attend(
           else tryKill(pid, signal);
         }
       }
-      const counting = 2 + heard.length;
+      const called = 2 + heard.length;
+      const counting = called + asked.length;
       const relayed = counting + counts.length;
-      notifications?.handle(events.slice(2, counting), process.pid);
+      notifications?.handle(events.slice(2, called), process.pid);
+      agent?.handle(events.slice(called, counting));
       if (events.slice(counting, relayed).some((each) => each !== 0)) {
         kills?.count();
         counted = performance.now();
@@ -78,6 +87,7 @@ export function attend(
   } finally {
     relay?.end();
     notifications?.close();
+    agent?.end();
     if (pidfd >= 0) close(pidfd);
   }
 }

@@ -8,7 +8,6 @@ import type { Watch } from "../kernel/poll.ts";
 import { sys } from "../kernel/raw.ts";
 import { sendDescriptor, tryConnectUnix } from "../kernel/socket.ts";
 import { copyWindowSize, isTerminal, makeRaw } from "../kernel/terminal.ts";
-import { DESCRIPTOR } from "../machine/report.ts";
 
 /** Connects to a console socket, before anything is made: one that nobody listens on is an error at once. */
 export function connectConsoleSocket(path: string): number {
@@ -29,14 +28,13 @@ function sendConsole(socket: number, console: number): void {
   close(console);
 }
 
-/** Takes what the init sends (report.ts): the terminal goes to the socket, or, where there is none, is given to `keep`. */
-export function takeDescriptor(
+/** Takes the terminal that the init sends: it goes to the socket, or, where there is none, is given to `keep`. */
+export function takeConsole(
   socket: number | undefined,
   keep: (master: number) => void,
-): (which: number, fd: number) => void {
-  return (which, fd) => {
-    if (which !== DESCRIPTOR.console) close(fd);
-    else if (socket !== undefined) sendConsole(socket, fd);
+): (fd: number) => void {
+  return (fd) => {
+    if (socket !== undefined) sendConsole(socket, fd);
     else {
       keep(fd);
       // Now, while the program has not started: it may ask for the size at once.

@@ -11,16 +11,18 @@ import { readAnnotations } from "../plan/annotations.ts";
 import { madeCgroups } from "./act.ts";
 import { applyPlan } from "./apply.ts";
 import { identifyCgroup } from "./cgroup-identity.ts";
-import { connectConsoleSocket, noConsole, takeDescriptor } from "./console.ts";
+import { connectConsoleSocket, noConsole, takeConsole } from "./console.ts";
 import { missingCgroups, noteCreating } from "./creating.ts";
 import { runPoststop } from "./delete.ts";
 import { runHooks } from "./hooks.ts";
 import { watchKills } from "./kills.ts";
 import { lateSteps } from "./late-calls.ts";
+import { takeListener } from "./listener.ts";
 import { holdDirectory, whileHeld } from "./lock.ts";
 import type { Notifications } from "./notify.ts";
 import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
 import { type ContainerRequest, prepare } from "./prepare.ts";
+import type { OwnAgent } from "./seccomp-agent.ts";
 import type { Death } from "./sigsys.ts";
 import {
   type ContainerRecord,
@@ -57,7 +59,7 @@ export function notifyModule(): typeof import("./notify.ts") {
  * What must be there before anything is made: the plan, whoever is to get something, and the ID, last. With a notify
  * socket the ID comes first, since the plan mounts a directory of its state; it is given back where the rest fails.
  */
-function makeReady(request: ContainerRequest, until: "created" | "executing") {
+function makeReady(request: ContainerRequest, until: "created" | "executing", ownAgent: boolean) {
   const { root, id, notifySocket } = request;
   const wantsTerminal = request.config.process?.terminal === true;
   const socketPath = typeof request.terminal === "object" ? request.terminal.consoleSocket : undefined;
@@ -75,7 +77,7 @@ function makeReady(request: ContainerRequest, until: "created" | "executing") {
       notifyModule().makeNotifyDirectory(claimed.directory);
       config = notifyModule().withNotifySocket(config, claimed.directory);
     }
-    const { plan, facts } = prepare({ ...request, config }, until === "created" ? "wait" : "go");
+    const { plan, facts } = prepare({ ...request, config }, until === "created" ? "wait" : "go", ownAgent);
     request.onPlan?.(plan);
     for (const warning of plan.warnings) request.onWarning?.(warning);
     const consoleSocket =
@@ -113,11 +115,15 @@ function giveBack(root: string, id: string, held: number): void {
 }
 
 /** Makes a container up to the point where its program is next; undone whole when anything fails. */
-export function makeContainer(request: ContainerRequest, until: "created" | "executing"): Made {
+export function makeContainer(
+  request: ContainerRequest,
+  until: "created" | "executing",
+  agent?: OwnAgent,
+): Made {
   const { root, id, config, bundle, host, registry } = request;
   checkID(id);
   const since = Date.now();
-  const ready = makeReady(request, until);
+  const ready = makeReady(request, until, agent !== undefined);
   const { plan, facts, consoleSocket, receivers, directory, held, notifications } = ready;
   let start: number | undefined;
   let master: number | undefined;
@@ -165,9 +171,11 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
         poststop = { id, bundle, config };
         runHooks(name, hooks, hookState(pid));
       },
-      onDescriptor: takeDescriptor(consoleSocket, (fd) => {
+      onConsole: takeConsole(consoleSocket, (fd) => {
         master = fd;
       }),
+      ...(agent === undefined ? {} : { heard: [agent] }),
+      onListener: takeListener(plan, hookState, agent),
       onCreated(pid, program, steps) {
         record = {
           version: 1,
@@ -196,6 +204,7 @@ export function makeContainer(request: ContainerRequest, until: "created" | "exe
   } catch (error) {
     kills?.close();
     if (master !== undefined) close(master);
+    agent?.end();
     notifications?.close();
     takeBack(root, id, held);
     if (poststop !== undefined) runPoststop(poststop);

@@ -12,11 +12,12 @@ import type { Plan } from "../plan/step.ts";
 import type { Process } from "../spec/runtime/config.ts";
 import { applyPlan } from "./apply.ts";
 import { attend } from "./attend.ts";
-import { connectConsoleSocket, noConsole, takeDescriptor } from "./console.ts";
+import { connectConsoleSocket, noConsole, takeConsole } from "./console.ts";
 import { whyInit, writePidFile } from "./create.ts";
 import { passwdIn, withHome } from "./customs.ts";
 import { callersLimit } from "./facts.ts";
 import { lastCapability } from "./host.ts";
+import { type AgentsState, takeListener } from "./listener.ts";
 import { whileKept } from "./lock.ts";
 import { connectReceiver, type PidfdReceiver, sendPidfd } from "./pidfd-socket.ts";
 import { type ExitStatus, explain } from "./run.ts";
@@ -40,6 +41,8 @@ export interface ExecRequest {
   /** Also where the container is paused: the program then waits until it is not. */
   readonly ignorePaused?: boolean;
   readonly pidfdReceiver?: PidfdReceiver;
+  /** Unix socket of a seccomp agent, where the config names none: as in RUN_OCI_SECCOMP_RECEIVER. */
+  readonly seccompReceiver?: string;
   /** Cgroups below the container's, to run in instead. */
   readonly cgroup?: SubCgroups;
   /** Gets what of the process was ignored, and why. */
@@ -162,6 +165,14 @@ function joinCgroup(
     : driver.join(cgroupPaths, host, undefined, subCgroupPaths(cgroupPaths, cgroup));
 }
 
+/** The state that a seccomp agent gets: that of the container, not of what exec runs. Pausing is none of runtime.md's. */
+function agentsState(root: string, record: ContainerRecord): AgentsState {
+  const { id, pid, bundle, config } = record;
+  const now = statusOfRecord(root, record);
+  const status = now === "paused" ? "running" : now;
+  return { id, status, pid, bundle, annotations: config.annotations };
+}
+
 function execBeside(request: ExecRequest, record: ContainerRecord, init: number): Begun {
   const { host, registry, detach = false } = request;
   const process = withHome(
@@ -184,7 +195,8 @@ function execBeside(request: ExecRequest, record: ContainerRecord, init: number)
     facts: { nofile: callersLimit(), lastCapability: lastCapability() },
     preserveFds: request.preserveFds ?? 0,
     noNewKeyring: record.noNewKeyring,
-    keepGroups: readAnnotations(record.config).keepGroups ?? false,
+    wishes: readAnnotations(record.config),
+    seccompReceiver: request.seccompReceiver,
     root: ownRoot(record) ? undefined : `/proc/${record.pid}/root`,
   });
   request.onPlan?.(plan);
@@ -207,9 +219,10 @@ function execBeside(request: ExecRequest, record: ContainerRecord, init: number)
       stdio: request.stdio ?? [0, 1, 2],
       descriptors: { init },
       preserveFds: request.preserveFds ?? 0,
-      onDescriptor: takeDescriptor(consoleSocket, (fd) => {
+      onConsole: takeConsole(consoleSocket, (fd) => {
         master = fd;
       }),
+      onListener: takeListener(plan, () => agentsState(request.root, record)),
       onCreated(created) {
         if (request.pidFile !== undefined) writePidFile(request.pidFile, created);
         if (receiver !== undefined) sendPidfd(receiver, created, "setns");

@@ -5,16 +5,14 @@
 import { type CtrError, fail } from "../error.ts";
 import { CLD_EXITED, POLLIN } from "../kernel/constants.ts";
 import { errnoName, errnoText } from "../kernel/errno.ts";
-import { poll } from "../kernel/poll.ts";
 import { DESCRIPTOR } from "../machine/report.ts";
 import type { Hooks } from "../spec/runtime/hooks.ts";
+import type { Heard } from "./hearing.ts";
 import { listenTo, type Said } from "./hook-said.ts";
 import { hookFailure } from "./hooks.ts";
 
 /** Listens to one hook after another. */
-export interface HookEar {
-  /** Waits until the init has something to say, hearing the hook meanwhile. */
-  wait(channel: number): void;
+export interface HookEar extends Heard {
   /** Whether a descriptor that the init sent is a hook's. */
   takes(which: number): boolean;
   /** The next hook: its kind (a DESCRIPTOR), its place among those, the pipe that it says things into. */
@@ -39,15 +37,9 @@ export function hookEar(hooks: Hooks | undefined): HookEar {
   const field = () => `hooks.${kind}[${place}]`;
   const hook = () => hooks?.[kind]?.[place];
   return {
-    wait(channel) {
-      while (said !== undefined && said.fd() >= 0) {
-        const [word = 0, heard = 0] = poll([
-          { fd: channel, events: POLLIN },
-          { fd: said.fd(), events: POLLIN },
-        ]);
-        if (heard !== 0) said.read();
-        if (word !== 0) return;
-      }
+    watches: () => (said === undefined || said.fd() < 0 ? [] : [{ fd: said.fd(), events: POLLIN }]),
+    handle([event = 0]) {
+      if (event !== 0) said?.read();
     },
     takes: (which) => which === DESCRIPTOR.createContainer || which === DESCRIPTOR.startContainer,
     begin(which, index, pipe) {

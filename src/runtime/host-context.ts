@@ -16,6 +16,8 @@ export interface HostContext {
   readonly descriptors: Record<string, number>;
   /** Descriptors that the init sent for the next host step. */
   readonly received: number[];
+  /** The listener of the init's seccomp filter, until it is given to its agent. */
+  listener?: number | undefined;
   /** Directories that were made, in order. */
   readonly made: string[];
   /** Their inodes: who finds another one has something that was made since. */

@@ -38,6 +38,8 @@ export interface ContainerRequest {
   readonly init?: boolean;
   /** Who gets a pidfd of the container's process once it is made. */
   readonly pidfdReceiver?: PidfdReceiver;
+  /** Unix socket of a seccomp agent, where the config names none: as in RUN_OCI_SECCOMP_RECEIVER. */
+  readonly seccompReceiver?: string;
   /** Leaves control groups out altogether. */
   readonly noCgroup?: boolean;
   /** Name of the cgroup driver to take; else the first that the host can carry. */
@@ -82,13 +84,14 @@ function withEnvironment(config: RuntimeConfig, env: readonly string[] = []): Ru
 export function prepare(
   request: ContainerRequest,
   start: PlanOptions["start"],
+  seccompAgent = false,
 ): { plan: Plan; facts: PlanFacts } {
   const { host } = request;
   const config = withEnvironment(request.config, request.env);
   needKernel(host);
   const view = viewFor(config, host);
   try {
-    return planIn(view, { ...request, config }, start);
+    return planIn(view, { ...request, config }, start, seccompAgent);
   } finally {
     view.close();
   }
@@ -98,6 +101,7 @@ function planIn(
   view: View,
   request: ContainerRequest,
   start: PlanOptions["start"],
+  seccompAgent: boolean,
 ): { plan: Plan; facts: PlanFacts } {
   const { config, host, registry, bundle, id } = request;
   const found = lookUp(config, bundle, view);
@@ -116,6 +120,8 @@ function planIn(
     preserveFds: request.preserveFds ?? 0,
     init: request.init ?? false,
     ...(request.noCgroup === true ? { noCgroup: true } : {}),
+    ...(seccompAgent ? { seccompAgent } : {}),
+    ...(request.seccompReceiver === undefined ? {} : { seccompReceiver: request.seccompReceiver }),
     ...(request.cgroupDriver === undefined ? {} : { cgroupDriver: request.cgroupDriver }),
   };
   const complete = withCustoms(config, facts, view);

@@ -8,6 +8,7 @@ import { makeContainer, notifyModule } from "./create.ts";
 import { removeContainer } from "./delete.ts";
 import { runPoststart } from "./poststart.ts";
 import type { ContainerRequest } from "./prepare.ts";
+import type { AnswerCalls } from "./seccomp-agent.ts";
 import type { Death } from "./sigsys.ts";
 import type { ContainerRecord } from "./state.ts";
 
@@ -18,6 +19,11 @@ export interface ExitStatus {
   readonly oomKilled: boolean;
   /** Of one that SIGSYS ended: the call, what forbids it, and how to allow it. */
   readonly why?: string | undefined;
+}
+
+/** Loaded only where calls are to be answered. */
+function agentModule(): typeof import("./seccomp-agent.ts") {
+  return require("./seccomp-agent.ts") as typeof import("./seccomp-agent.ts");
 }
 
 /** Poststart hooks; where one fails nothing is left of the container. */
@@ -40,19 +46,25 @@ function leavesOrphans({ config }: ContainerRequest): boolean {
  * `subreaper` the container's orphans become ctr-bun's children until then, and are waited for.
  */
 export async function runContainer(
-  request: ContainerRequest & { readonly keep?: boolean; readonly subreaper?: boolean },
+  request: ContainerRequest & {
+    readonly keep?: boolean;
+    readonly subreaper?: boolean;
+    /** Answers the calls that linux.seccomp has SCMP_ACT_NOTIFY for, whatever it says of listeners. */
+    readonly answerCalls?: AnswerCalls;
+  },
 ): Promise<ExitStatus> {
   const adopts = request.subreaper === true && leavesOrphans(request);
   const signals = catchSignals();
   const since = Date.now();
-  const { pid, record, master, notifications, kills } = makeContainer(request, "executing");
+  const agent = request.answerCalls === undefined ? undefined : agentModule().ownAgent(request.answerCalls);
+  const { pid, record, master, notifications, kills } = makeContainer(request, "executing", agent);
   let ending: Ending;
   let oomKilled: boolean;
   try {
     if (adopts) adoptOrphans();
     started(request, record);
     // Only now: hooks are waited for one by one.
-    ending = attend(pid, adopts ? catchChildSignals() : signals, master, { notifications, kills });
+    ending = attend(pid, adopts ? catchChildSignals() : signals, master, { notifications, agent, kills });
     oomKilled = ending.signal === SIGKILL && kills.count() > 0;
   } finally {
     kills.close();

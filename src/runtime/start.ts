@@ -9,6 +9,7 @@ import { REPORT, REPORT_SIZE } from "../machine/report.ts";
 import type { Hooks } from "../spec/runtime/hooks.ts";
 import { notifyModule } from "./create.ts";
 import { killInit } from "./delete.ts";
+import { waitHearing } from "./hearing.ts";
 import type { HookEar } from "./hook-ear.ts";
 import { lateFailure } from "./late-calls.ts";
 import { whileKept } from "./lock.ts";
@@ -89,7 +90,7 @@ function listen(connection: number, record: ContainerRecord, registry: DriverReg
   let notRun: Failure | undefined;
   try {
     for (;;) {
-      ear?.wait(connection);
+      if (ear !== undefined) waitHearing(connection, [ear]);
       const { length, fd } = receive(connection, data);
       if (length === 0 && executing) return;
       if (length <= 0)

@@ -3,6 +3,7 @@ import { fail } from "../../error.ts";
 import { O_CREAT, O_TRUNC, O_WRONLY } from "../../kernel/constants.ts";
 import { close, open, readlink, writeAll } from "../../kernel/file.ts";
 import { isTerminal } from "../../kernel/terminal.ts";
+import { RECEIVER_VARIABLE } from "../../plan/seccomp-listener.ts";
 import type { ContainerRequest } from "../../runtime/prepare.ts";
 import type { StepTime } from "../../runtime/trace.ts";
 import type { Values } from "../argv.ts";
@@ -63,6 +64,12 @@ function writeTrace(path: string): (times: StepTime[]) => void {
   };
 }
 
+/** Socket of a seccomp agent for configs that name none, as in crun. */
+export function seccompReceiver(): { seccompReceiver?: string } {
+  const { [RECEIVER_VARIABLE]: path } = process.env;
+  return path === undefined || path === "" ? {} : { seccompReceiver: path };
+}
+
 /** The request; `foreground` lets the container's terminal be ctr-bun's own. */
 export function createRequest(
   context: OciContext,
@@ -112,6 +119,7 @@ export function createRequest(
     cgroupDriver: context.cgroupDriver,
     onWarning: (message) => logWarning(message, context.log),
     onPlan: (plan) => logDebug(() => planLines(plan), context.log),
+    ...seccompReceiver(),
     ...(terminal === undefined ? {} : { terminal }),
     ...(pidFile === undefined ? {} : { pidFile }),
     ...(pidfdSocket === undefined ? {} : { pidfdReceiver: { path: pidfdSocket, field: "--pidfd-socket" } }),

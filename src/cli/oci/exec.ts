@@ -9,7 +9,7 @@ import { parseSubCgroups } from "../../runtime/sub-cgroup.ts";
 import { parseJson } from "../../spec/parse.ts";
 import { Process } from "../../spec/runtime/process.ts";
 import type { Values } from "../argv.ts";
-import { descriptorCount } from "./create-args.ts";
+import { descriptorCount, seccompReceiver } from "./create-args.ts";
 import { logDebug, logWarning } from "./log.ts";
 import { planLines } from "./plan-lines.ts";
 import { defineVerb } from "./verb.ts";
@@ -139,6 +139,7 @@ export default defineVerb({
       onPlan: (plan) => logDebug(() => planLines(plan), log),
       ...(cgroup === undefined ? {} : { cgroup }),
       ...(pidfdSocket === undefined ? {} : { pidfdReceiver: { path: pidfdSocket, field: "--pidfd-socket" } }),
+      ...seccompReceiver(),
       ...(terminal === undefined ? {} : { terminal }),
       ...(pidFile === undefined ? {} : { pidFile }),
     });

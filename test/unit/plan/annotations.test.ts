@@ -17,7 +17,6 @@ describe("annotations", () => {
     const annotations = {
       "run.oci.something.new": "1",
       "run.oci.systemd.subgroup": "",
-      "run.oci.seccomp.receiver": "/x",
       "org.systemd.property.Foo": "1",
       "org.criu.config": "/x",
       key: "value",
@@ -32,6 +31,8 @@ describe("annotations", () => {
       "run.oci.keep_original_groups": "1",
       "run.oci.seccomp_fail_unknown_syscall": "1",
       "run.oci.pidfd_receiver": "/a",
+      "run.oci.seccomp.receiver": "/d",
+      "run.oci.seccomp.plugins": "/e",
       "run.oci.hooks.stdout": "/b",
       "run.oci.hooks.stderr": "/c",
     };
@@ -39,6 +40,8 @@ describe("annotations", () => {
       keepGroups: true,
       failUnknownSyscalls: true,
       pidfdReceiver: "/a",
+      seccompReceiver: "/d",
+      seccompPlugins: "/e",
       hooksStdout: "/b",
       hooksStderr: "/c",
     });

@@ -236,7 +236,10 @@ function mend(config: RuntimeConfig): RuntimeConfig {
   const sysctl = Object.fromEntries(
     Object.entries(linux.sysctl ?? {}).filter(([key]) => key !== "kernel.panic" && key !== "net..x"),
   );
-  const syscalls = (linux.seccomp?.syscalls ?? []).filter(({ action }) => action !== "SCMP_ACT_NOTIFY");
+  // Somebody has to answer it.
+  const syscalls = (linux.seccomp?.syscalls ?? []).filter(
+    ({ action }) => action !== "SCMP_ACT_NOTIFY" || linux.seccomp?.listenerPath !== undefined,
+  );
   return {
     ...config,
     ...(process === undefined ? {} : { process: { ...process, noNewPrivileges: true } }),

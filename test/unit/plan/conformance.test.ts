@@ -30,6 +30,11 @@ const SHOWN_ELSEWHERE: readonly (readonly [error: string, file: string, words: s
     "unit/plan/refusals-user",
     "341 ranges: the kernel takes at most 340",
   ],
+  [
+    "INVALID_CONFIG linux.seccomp.listenerPath: cannot give",
+    "host/seccomp-notify",
+    "cannot give the seccomp listener to its agent",
+  ],
   ["NAME_TAKEN linux.netDevices", "host/net-devices", "the container's network namespace has a device"],
   ["NO_DRIVER systemd not running", "host/command-line", "systemd not running on this host"],
   ["NOT_FOUND linux.netDevices", "host/net-devices", "link not found for interface"],

@@ -18,8 +18,6 @@ const NOT_IN_PLANS: Readonly<Record<string, string>> = {
   "hooks.poststart": "run by start, when nothing is left to plan",
   "hooks.poststop": "run by delete",
   "linux.resources.memory.checkBeforeUpdate": "for update alone",
-  "linux.seccomp.listenerMetadata": "for SCMP_ACT_NOTIFY, which is refused",
-  "linux.seccomp.listenerPath": "for SCMP_ACT_NOTIFY, which is refused",
   "process.user.username": "for Windows (config.md, User)",
 };
 
@@ -28,7 +26,7 @@ type Change = readonly [path: string, value: unknown];
 
 /** What the init has yet to do under a filter, with a hook. */
 const ENDS_WITH =
-  "pipe2 sendmsg close memfd_create write lseek clone ppoll pidfd_send_signal waitid dup3 umask execve".split(
+  "read prctl accept4 pipe2 sendmsg close memfd_create write lseek clone ppoll pidfd_send_signal waitid dup3 umask execve".split(
     " ",
   );
 /** full.json is an example of every property, not of a container: this makes one of it. */
@@ -39,6 +37,7 @@ const A_CONTAINER: readonly Change[] = [
   ["linux.seccomp.syscalls[0].names", ["chmod"]],
   ["linux.seccomp.syscalls[0].action", "SCMP_ACT_ERRNO"],
   ["linux.seccomp.syscalls[1]", { names: ENDS_WITH, action: "SCMP_ACT_ALLOW" }],
+  ["linux.seccomp.syscalls[2]", { names: ["mknodat"], action: "SCMP_ACT_NOTIFY" }],
   ["mounts[2].gidMappings[0].size", 5],
   ["mounts[3]", { destination: "/tmp", type: "tmpfs", source: "tmpfs" }],
 ];

@@ -14,6 +14,11 @@ const SECCOMP: LinuxSeccomp = {
   defaultAction: "SCMP_ACT_ALLOW",
   syscalls: [{ names: ["mount", "keyctl"], action: "SCMP_ACT_ERRNO", errnoRet: 1 }],
 };
+const NOTIFYING: LinuxSeccomp = {
+  defaultAction: "SCMP_ACT_ALLOW",
+  listenerPath: "/run/agent.sock",
+  syscalls: [{ names: ["mount"], action: "SCMP_ACT_NOTIFY" }],
+};
 const MAPS = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
 const MOUNT = { type: "mount" } as const;
 
@@ -114,6 +119,13 @@ const PLANS: Readonly<Record<string, () => Plan>> = {
     const config = smallConfig({ process: { noNewPrivileges: true }, linux: { seccomp: SECCOMP } });
     return makePlan(planInput(config));
   },
+
+  "seccomp-notify": () =>
+    makePlan(
+      planInput(smallConfig({ process: { noNewPrivileges: true }, linux: { seccomp: NOTIFYING } }), {
+        options: { start: "wait" },
+      }),
+    ),
 
   "seccomp-early": () => makePlan(planInput(smallConfig({ linux: { seccomp: SECCOMP } }))),
 

@@ -152,7 +152,9 @@ describe("exec refuses", () => {
       expect(wordsOf(errorOf(() => exec(asks.process ?? {})))).toBe(error);
   });
 
-  test("a profile that wants an agent to be asked", () => {
-    expect(errorOf(() => exec({}, NOTIFY))).toMatchObject({ code: "UNSUPPORTED", field: "linux.seccomp" });
+  test("a profile that wants an agent to be asked, and names none", () => {
+    const error = errorOf(() => exec({}, NOTIFY));
+    expect(error).toMatchObject({ code: "INVALID_CONFIG", field: "linux.seccomp.listenerPath" });
+    expect(exec({}, { ...NOTIFY, listenerPath: "/a" }).seccompAgent).toMatchObject({ path: "/a" });
   });
 });
