@@ -330,6 +330,22 @@ export interface SeccompCause {
   readonly remedy: string | undefined;
 }
 
+/** A run under a profile, of which the smallest profile is made that the run needed. */
+export interface SeccompRecorder {
+  /** The profile's filter, but it asks about every call that the profile lets through or answers with an errno. */
+  readonly program: SeccompProgram;
+  /** What the profile answers to a call (struct seccomp_data), which is kept. */
+  answer(call: {
+    readonly number: number;
+    readonly audit: number;
+    readonly args: readonly bigint[];
+  }): "continue" | { readonly errno: number };
+  /** Calls of the host's own architecture that are made as well, by name, whether or not they were seen. */
+  need(names: Iterable<string>): void;
+  /** `notes`: what a profile cannot say, for people. */
+  result(): { readonly profile: LinuxSeccomp; readonly notes: readonly string[] };
+}
+
 /** Looking at profiles and filters. */
 export interface SeccompWorkbench {
   /** As {@link SeccompDriver.readProfile}; `prefix` stands before the places: `linux.seccomp.`. */
@@ -362,6 +378,15 @@ export interface SeccompWorkbench {
   cause(profile: LinuxSeccomp, arch: Host["arch"], event: SeccompEvent): SeccompCause;
   /** Every call that two profiles answer differently. */
   diff(one: SeccompSource, other: SeccompSource, arch: Host["arch"]): readonly SeccompDifference[];
+  /**
+   * Begins a record. The profile that it ends in allows no more than `profile` (undefined: everything).
+   * @throws CtrError UNSUPPORTED for a profile that asks an agent of its own
+   */
+  record(
+    profile: LinuxSeccomp | undefined,
+    arch: Host["arch"],
+    kernel: Host["kernelVersion"],
+  ): SeccompRecorder;
 }
 
 // --- namespace ----------------------------------------------------------------------------------------------------

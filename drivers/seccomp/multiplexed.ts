@@ -61,3 +61,10 @@ export function multiplexed(name: string): Multiplexed | undefined {
   }
   return known.get(name);
 }
+
+/** The other way round: what one of the two calls does with that first argument. */
+export function hiddenCall(call: string, first: number): string | undefined {
+  if (call === "socketcall") return socketcall[first - 1];
+  // The upper half of ipc's is a version (include/uapi/linux/ipc.h).
+  return call === "ipc" ? Object.keys(ipc).find((name) => ipc[name] === (first & 0xffff)) : undefined;
+}

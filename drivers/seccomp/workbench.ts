@@ -8,6 +8,7 @@ import { diff } from "./diff.ts";
 import { disasm, instructionsOf } from "./disasm.ts";
 import { chooseRules } from "./docker-profile.ts";
 import { explain } from "./explain.ts";
+import { record } from "./record.ts";
 
 export const workbench: SeccompWorkbench = {
   read(document, capabilities, arch, kernel, prefix): SeccompSource {
@@ -25,4 +26,5 @@ export const workbench: SeccompWorkbench = {
   hostOf,
   cause: causeOf,
   diff,
+  record,
 };

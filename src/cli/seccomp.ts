@@ -3,11 +3,12 @@ import { group } from "./command.ts";
 
 export default group({
   name: "seccomp",
-  description: "Compile, show, explain and compare seccomp profiles",
+  description: "Compile, show, explain, compare and record seccomp profiles",
   verbs: {
     compile: async () => (await import("./seccomp/compile.ts")).default,
     disasm: async () => (await import("./seccomp/disasm.ts")).default,
     explain: async () => (await import("./seccomp/explain.ts")).default,
+    record: async () => (await import("./seccomp/record.ts")).default,
     diff: async () => (await import("./seccomp/diff.ts")).default,
   },
 });

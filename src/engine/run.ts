@@ -7,7 +7,7 @@ import { fail } from "../error.ts";
 import { O_RDWR } from "../kernel/constants.ts";
 import { close, open, removeTree, statusOf } from "../kernel/file.ts";
 import { catchSignals } from "../kernel/signal.ts";
-import { type ExitStatus, runContainer } from "../runtime/lifecycle.ts";
+import { type ContainerRequest, type ExitStatus, runContainer } from "../runtime/lifecycle.ts";
 import { readFlags } from "./asked.ts";
 import { cgroupRequest } from "./cgroup-manager.ts";
 import type { RunFlags } from "./config/flags.ts";
@@ -20,11 +20,16 @@ import { interruptible } from "./interrupt.ts";
 import { absolutePath } from "./path.ts";
 import { removeContainerFiles, unmountContainer } from "./remove.ts";
 
+/** What the runtime is to run. */
+export type Runnable = Parameters<typeof runContainer>[0];
+
 /** What `run` takes. */
 export interface RunRequest extends Omit<CreateRequest, "asked" | "signal"> {
   readonly flags: RunFlags;
   /** Called when the image is there and the terminal belongs to the program. */
   readonly imageReady?: () => void;
+  /** Has the last word on what is run. */
+  readonly changed?: (container: ContainerRequest) => Runnable;
 }
 
 /** Runs an image's program and returns its exit code, 128 + N for signal N. */
@@ -48,7 +53,7 @@ export async function runImage(engine: Engine, request: RunRequest): Promise<num
       catchSignals();
       await Bun.sleep(1);
       throwIfAborted(signal);
-      const status = await runCreated(engine, created, flags);
+      const status = await runCreated(engine, created, request);
       finish(engine, created, status);
       return status.code;
     } catch (error) {
@@ -58,11 +63,15 @@ export async function runImage(engine: Engine, request: RunRequest): Promise<num
   });
 }
 
-async function runCreated(engine: Engine, created: Created, flags: RunFlags): Promise<ExitStatus> {
+async function runCreated(
+  engine: Engine,
+  created: Created,
+  { flags, changed }: RunRequest,
+): Promise<ExitStatus> {
   const { record, bundle, config } = created;
   const stdin = flags.interactive ? 0 : open("/dev/null", O_RDWR);
   try {
-    return await runContainer({
+    const container: ContainerRequest = {
       root: engine.stateRoot,
       id: record.id,
       bundle,
@@ -82,7 +91,8 @@ async function runCreated(engine: Engine, created: Created, flags: RunFlags): Pr
           state: { ...old.state, status: "running", pid, startedAt },
         }));
       },
-    });
+    };
+    return await runContainer(changed?.(container) ?? container);
   } catch (error) {
     const { requests } = created;
     throw inFlags(error, { mounts: config.mounts ?? [], requests, limits: record.host });

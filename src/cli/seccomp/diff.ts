@@ -25,7 +25,7 @@ export default verb({
   notes: [
     PROFILE_NOTES,
     "Compared is what the profiles mean: every call of every architecture of the host, every number without a name,",
-    "every combination of conditions. Exit codes: 0 no difference, 1 some, 2 an error.",
+    "every combination of conditions. Exit codes: 0 no difference, 1 some, 2 an error, 125 a wrong command line.",
   ].join("\n"),
   async run({ profile, other, arch, format, ...flags }, context) {
     const wanted = oneOf(format, ["text", "json"], "--format", NAME) ?? "text";
