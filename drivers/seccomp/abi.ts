@@ -14,6 +14,8 @@ import type { SeccompArchitecture } from "../../src/spec/runtime/seccomp.ts";
 
 /** One way of making system calls on a host. */
 export interface Abi {
+  /** What profiles call it. */
+  readonly name: SeccompArchitecture;
   readonly table: SyscallTable;
   /** What seccomp_data.arch says. */
   readonly audit: number;
@@ -24,33 +26,56 @@ export interface Abi {
   readonly bits: 32 | 64;
 }
 
-const x86_64: Abi = { table: "x86_64", audit: AUDIT_ARCH_X86_64, bits: 64 };
-const x32: Abi = { table: "x32", audit: AUDIT_ARCH_X86_64, bits: 32 };
-const i386: Abi = { table: "i386", audit: AUDIT_ARCH_I386, bits: 32 };
-const aarch64: Abi = { table: "aarch64", audit: AUDIT_ARCH_AARCH64, bits: 64 };
-const arm: Abi = { table: "arm", audit: AUDIT_ARCH_ARM, bits: 32 };
-
-/** A host's architectures by the names in profiles, its own first. */
-const hosts: Readonly<Record<Host["arch"], readonly (readonly [SeccompArchitecture, Abi])[]>> = {
+/** A host's architectures, its own first. */
+const hosts: Readonly<Record<Host["arch"], readonly Abi[]>> = {
   x86_64: [
-    ["SCMP_ARCH_X86_64", x86_64],
-    ["SCMP_ARCH_X32", x32],
-    ["SCMP_ARCH_X86", i386],
+    { name: "SCMP_ARCH_X86_64", table: "x86_64", audit: AUDIT_ARCH_X86_64, bits: 64 },
+    { name: "SCMP_ARCH_X32", table: "x32", audit: AUDIT_ARCH_X86_64, bits: 32 },
+    { name: "SCMP_ARCH_X86", table: "i386", audit: AUDIT_ARCH_I386, bits: 32 },
   ],
   aarch64: [
-    ["SCMP_ARCH_AARCH64", aarch64],
-    ["SCMP_ARCH_ARM", arm],
+    { name: "SCMP_ARCH_AARCH64", table: "aarch64", audit: AUDIT_ARCH_AARCH64, bits: 64 },
+    { name: "SCMP_ARCH_ARM", table: "arm", audit: AUDIT_ARCH_ARM, bits: 32 },
   ],
 };
 
 /** Every way of making system calls that a host may have, its own first, by the names in profiles. */
 export function abisOf(arch: Host["arch"]): readonly (readonly [SeccompArchitecture, Abi])[] {
-  return hosts[arch];
+  return hosts[arch].map((abi) => [abi.name, abi]);
 }
+
+/** The table of system calls that each architecture of a profile has. */
+export const architectureTables: Readonly<Record<SeccompArchitecture, SyscallTable>> = {
+  SCMP_ARCH_X86: "i386",
+  SCMP_ARCH_X86_64: "x86_64",
+  SCMP_ARCH_X32: "x32",
+  SCMP_ARCH_ARM: "arm",
+  SCMP_ARCH_AARCH64: "aarch64",
+  SCMP_ARCH_LOONGARCH64: "loongarch64",
+  SCMP_ARCH_M68K: "m68k",
+  SCMP_ARCH_MIPS: "mips",
+  SCMP_ARCH_MIPS64: "mips64",
+  SCMP_ARCH_MIPS64N32: "mips64n32",
+  SCMP_ARCH_MIPSEL: "mips",
+  SCMP_ARCH_MIPSEL64: "mips64",
+  SCMP_ARCH_MIPSEL64N32: "mips64n32",
+  SCMP_ARCH_PPC: "ppc",
+  SCMP_ARCH_PPC64: "ppc64",
+  SCMP_ARCH_PPC64LE: "ppc64",
+  SCMP_ARCH_S390: "s390",
+  SCMP_ARCH_S390X: "s390x",
+  SCMP_ARCH_SH: "sh",
+  SCMP_ARCH_SHEB: "sh",
+  SCMP_ARCH_PARISC: "parisc",
+  SCMP_ARCH_PARISC64: "parisc64",
+  SCMP_ARCH_RISCV64: "riscv64",
+};
 
 /** The host's own architecture. */
 export function nativeAbi(arch: Host["arch"]): Abi {
-  return arch === "x86_64" ? x86_64 : aarch64;
+  const [abi] = hosts[arch];
+  if (abi === undefined) throw new RangeError(arch);
+  return abi;
 }
 
 /**
@@ -58,5 +83,5 @@ export function nativeAbi(arch: Host["arch"]): Abi {
  * `listed` that the host can run. A call of any other one is answered with BAD_ARCH (answer.ts).
  */
 export function coveredAbis(arch: Host["arch"], listed: readonly SeccompArchitecture[]): Abi[] {
-  return hosts[arch].filter(([name], index) => index === 0 || listed.includes(name)).map(([, abi]) => abi);
+  return hosts[arch].filter(({ name }, index) => index === 0 || listed.includes(name));
 }
