@@ -9,17 +9,22 @@ import {
   SECCOMP_DATA_NR,
   X32_SYSCALL_BIT,
 } from "../../src/kernel/seccomp.ts";
+import { syscallNumbers } from "../../src/kernel/syscall-tables/tables.ts";
 import type { LinuxSeccomp } from "../../src/spec/runtime/seccomp.ts";
 import { coveredAbis } from "./abi.ts";
 import { answerOf, BAD_ARCH, NO_SUCH_CALL } from "./answer.ts";
-import { writeTest } from "./condition.ts";
+import { writeRules } from "./call-code.ts";
 import { filterFlags } from "./flags.ts";
+import { frequentNumbers } from "./frequent.ts";
 import { type Label, type ProgramWriter, programWriter } from "./program.ts";
 import { type AbiRules, type CallRules, isCall, isPrivate, rulesFor } from "./rules.ts";
-import { type RangeList, rangeList, writeTree } from "./tree.ts";
+import { type Range, type RangeList, rangeList, writeTree } from "./tree.ts";
 
-/** -1: what a tracer writes over the number of a call that it wants left out (seccomp(2)). */
+/** -1: what a tracer writes over the number of a call that it wants left out (ptrace(2)). */
 export const SKIPPED = 0xffff_ffff;
+
+/** What a call that programs make all the time weighs, where others weigh 1. */
+const OFTEN = 4;
 
 /**
  * Compiles a profile.
@@ -59,8 +64,8 @@ const PERMISSIVE: readonly LinuxSeccomp["defaultAction"][] = [
 ];
 
 /**
- * runc's rule: where the default refuses, calls newer than the profile get ENOSYS, so that programs fall back to
- * older ones. A tracer, or an agent, is expected to know what it does.
+ * runc's rule: where the default refuses, calls newer than the profile get ENOSYS on the architectures that it lists,
+ * so that programs fall back to older ones. A tracer, or an agent, is expected to know what it does.
  */
 export function isPermissive(action: LinuxSeccomp["defaultAction"]): boolean {
   return PERMISSIVE.includes(action);
@@ -75,11 +80,13 @@ function write(parts: readonly AbiRules[], byDefault: number, newer: number | un
     const ranges = rangeList();
     const mine = parts.filter(({ abi }) => abi.audit === audit);
     for (const part of mine) addRanges(writer, ranges, part, byDefault, newer);
-    // libseccomp's way: where x32 is not covered, its calls are calls of another architecture.
     const covers = (table: AbiRules["abi"]["table"]): boolean => mine.some(({ abi }) => abi.table === table);
-    if (covers("x86_64") && !covers("x32")) ranges.put(X32_SYSCALL_BIT, writer.ret(BAD_ARCH));
-    ranges.put(SKIPPED, writer.ret(byDefault));
-    const byNumber = writer.load(SECCOMP_DATA_NR, writeTree(writer, ranges.all));
+    if (covers("x86_64") && !covers("x32")) {
+      // libseccomp's way: these are calls of another architecture, but for what a tracer writes.
+      ranges.put(X32_SYSCALL_BIT, writer.ret(BAD_ARCH));
+      ranges.put(SKIPPED, writer.ret(byDefault));
+    }
+    const byNumber = writer.load(SECCOMP_DATA_NR, writeTree(writer, ranges.all, weightsOf(ranges.all, mine)));
     entry = writer.jump("jeq", audit, byNumber, entry);
   }
   return writer.finish(writer.load(SECCOMP_DATA_ARCH, entry));
@@ -89,20 +96,23 @@ function write(parts: readonly AbiRules[], byDefault: number, newer: number | un
 function addRanges(
   writer: ProgramWriter,
   ranges: RangeList,
-  { abi, calls, largest }: AbiRules,
+  { abi, calls, largest, listed }: AbiRules,
   byDefault: number,
   newer: number | undefined,
 ): void {
   const otherwise = writer.ret(byDefault);
+  // What is newer is so before any rule: ipc of i386 may be above all that the profile names, and have some.
+  const limit = newer !== undefined && listed && largest > 0 ? largest : Number.POSITIVE_INFINITY;
   let isBelow = true;
   const end = (): void => {
     isBelow = false;
-    if (newer !== undefined && largest > 0) ranges.put(largest + 1, writer.ret(newer));
+    if (newer !== undefined && limit === largest) ranges.put(largest + 1, writer.ret(newer));
     if (abi.table === "arm") ranges.put(ARM_NR_BASE, otherwise);
   };
   let next = abi.table === "x32" ? X32_SYSCALL_BIT : 0;
   ranges.put(next, otherwise);
   for (const number of new Uint32Array([...calls.keys()]).sort()) {
+    if (number > limit && !isPrivate(abi, number)) continue;
     if (number !== next) ranges.put(next, otherwise);
     if (isBelow && isPrivate(abi, number)) end();
     const rules = calls.get(number);
@@ -113,14 +123,22 @@ function addRanges(
   if (isBelow) end();
 }
 
-function writeCall(writer: ProgramWriter, { always, rules }: CallRules, otherwise: Label): Label {
-  if (always !== undefined) return writer.ret(always.answer);
-  let next = otherwise;
-  for (const { tests, answer } of rules.toReversed()) {
-    const fails = next;
-    let holds = writer.ret(answer);
-    for (const test of tests.toReversed()) holds = writeTest(writer, test, holds, fails);
-    next = holds;
+/** What each range of numbers weighs in the tree: 1 for each call in it, more for those that programs live on. */
+function weightsOf(ranges: readonly Range[], parts: readonly AbiRules[]): number[] {
+  const weight = new Map<number, number>();
+  for (const { abi } of parts) {
+    for (const number of syscallNumbers(abi.table).values()) weight.set(number, 1);
+    for (const number of frequentNumbers(abi)) weight.set(number, OFTEN);
   }
-  return next;
+  const weights = ranges.map(() => 1);
+  let at = 0;
+  for (const number of new Uint32Array(weight.keys()).sort()) {
+    while ((ranges[at + 1]?.from ?? 2 ** 32) <= number) at++;
+    weights[at] = (weights[at] ?? 0) + (weight.get(number) ?? 0);
+  }
+  return weights;
+}
+
+function writeCall(writer: ProgramWriter, { always, rules }: CallRules, otherwise: Label): Label {
+  return always === undefined ? writeRules(writer, rules, otherwise) : writer.ret(always.answer);
 }

@@ -70,31 +70,64 @@ export function isVacuous({ mask }: Test): boolean {
   return mask.high === 0 && mask.low === 0;
 }
 
-/** Whether two tests are the same question. */
+/** Whether a test looks at whole words, at the lower one at least. */
+export function isWhole({ mask }: Test): boolean {
+  return mask.low === 0xffff_ffff && (mask.high === 0 || mask.high === 0xffff_ffff);
+}
+
+/** Whether two tests look at the same bits of the same argument. */
+export function sameArgument(one: Test, other: Test): boolean {
+  return one.index === other.index && compareWords(one.mask, other.mask) === 0;
+}
+
+/** Whether a test of whole words holds for an argument. */
+export function holdsFor({ comparison, negated, mask, value }: Test, high: number, low: number): boolean {
+  const compared = (mask.high === 0 ? 0 : high - value.high) || low - value.low;
+  const holds = comparison === "eq" ? compared === 0 : comparison === "gt" ? compared > 0 : compared >= 0;
+  return holds !== negated;
+}
+
+/** Whether two tests are the same question, in these words or others: `> 4` is `>= 5`. */
 export function sameTest(one: Test, other: Test): boolean {
-  return one.index === other.index && one.negated === other.negated && compareTests(one, other) === 0;
+  return (
+    sameArgument(one, other) &&
+    one.negated === other.negated &&
+    rank(one) === rank(other) &&
+    compareWords(border(one), border(other)) === 0
+  );
 }
 
 /**
- * Which of two tests is asked first, negative for `one`. libseccomp's order: later arguments, those with an upper
- * word first; then equality, less than, greater than; then the narrower one: the smaller value for less than,
- * else the larger.
+ * Which of two tests is asked first, negative for `one`; 0 where what follows them decides. libseccomp's order: later
+ * arguments first; then equality, less than, greater than; then the narrower one: the smaller value for less than,
+ * else the larger. Of values that are no equalities it looks at the upper words.
  */
 export function compareTests(one: Test, other: Test): number {
   return (
-    place(other) - place(one) ||
+    other.index - one.index ||
     rank(other) - rank(one) ||
-    (rank(one) === 2 ? compareWords(one.value, other.value) : compareWords(other.value, one.value)) ||
+    compareValues(one, leading(one), leading(other)) ||
     compareWords(other.mask, one.mask) ||
-    strictness(other) - strictness(one) ||
     Number(one.negated) - Number(other.negated)
   );
 }
 
-const place = (test: Test): number => test.index * 2 + (test.mask.high === 0 ? 0 : 1);
+/** As {@link compareTests}, between those that it puts in one place. */
+export function compareClosely(one: Test, other: Test): number {
+  return compareValues(one, one.value, other.value) || compareValues(one, border(one), border(other));
+}
+
 const rank = ({ comparison, negated }: Test): number => (comparison === "eq" ? 3 : negated ? 2 : 1);
-const strictness = ({ comparison, negated }: Test): number => Number((comparison === "gt") !== negated);
+/** The value itself, or where "greater than" begins. */
+const border = ({ comparison, value: { high, low } }: Test): Words => {
+  if (comparison !== "gt") return { high, low };
+  return low === 0xffff_ffff ? { high: high + 1, low: 0 } : { high, low: low + 1 };
+};
+const leading = (test: Test): Words =>
+  test.comparison === "eq" || test.mask.high === 0 ? border(test) : { high: test.value.high, low: 0 };
 const compareWords = (one: Words, other: Words): number => one.high - other.high || one.low - other.low;
+const compareValues = (test: Test, one: Words, other: Words): number =>
+  rank(test) === 2 ? compareWords(one, other) : compareWords(other, one);
 
 /** Code that goes to `yes` where the test holds, to `no` where it does not. */
 export function writeTest(writer: ProgramWriter, test: Test, yes: Label, no: Label): Label {

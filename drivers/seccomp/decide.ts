@@ -3,6 +3,7 @@
  * Not here: what the rules of a profile are (rules.ts), words for people (explain.ts).
  */
 import type { Host } from "../../src/driver.ts";
+import { AUDIT_ARCH_X86_64 } from "../../src/kernel/seccomp.ts";
 import type { SyscallTable } from "../../src/kernel/syscall-tables/tables.ts";
 import type { LinuxSeccomp } from "../../src/spec/runtime/seccomp.ts";
 import { type Abi, coveredAbis } from "./abi.ts";
@@ -14,7 +15,7 @@ import { type AbiRules, type CallRules, type ConditionalRule, isPrivate, rulesFo
 /** A profile with its contradictions resolved, for every architecture that it covers on a host. */
 export interface Model {
   readonly byDefault: number;
-  /** Whether calls above the largest one that is named get ENOSYS. */
+  /** Whether calls above the largest one that is named get ENOSYS, on the architectures that are listed. */
   readonly refusesNewer: boolean;
   readonly parts: ReadonlyMap<SyscallTable, AbiRules>;
 }
@@ -64,15 +65,19 @@ export function decideBy(
   number: number,
   rule: ConditionalRule | undefined,
 ): Decision {
-  const part = model.parts.get(abi.table);
-  // -1 has x32's bit as well, and is asked for before it.
-  const covers = number === SKIPPED ? isAudited(model, abi) : part !== undefined;
-  if (!covers) return { answer: BAD_ARCH, by: "architecture", rule: undefined };
-  if (number === SKIPPED) return { answer: model.byDefault, by: "skipped", rule: undefined };
+  // -1 has x32's bit as well. Where x32 is not covered, it is no call of another architecture for that.
+  const isX32 = number === SKIPPED && abi.audit === AUDIT_ARCH_X86_64;
+  const part = model.parts.get(isX32 ? "x32" : abi.table);
+  if (isX32 && part === undefined && isAudited(model, abi)) {
+    return { answer: model.byDefault, by: "skipped", rule: undefined };
+  }
+  if (part === undefined) return { answer: BAD_ARCH, by: "architecture", rule: undefined };
+  const isAbove = part.listed && part.largest > 0 && number > part.largest;
+  if (isAbove && !isPrivate(part.abi, number) && model.refusesNewer) {
+    return { answer: NO_SUCH_CALL, by: "newer", rule: undefined };
+  }
   if (rule !== undefined) return { answer: rule.answer, by: "rule", rule };
-  const isNewer = part !== undefined && part.largest > 0 && number > part.largest && !isPrivate(abi, number);
-  if (isNewer && model.refusesNewer) return { answer: NO_SUCH_CALL, by: "newer", rule: undefined };
-  return { answer: model.byDefault, by: "default", rule: undefined };
+  return { answer: model.byDefault, by: number === SKIPPED ? "skipped" : "default", rule: undefined };
 }
 
 /** Whether the profile covers an architecture that the kernel does not tell from this one (x86-64 and x32). */

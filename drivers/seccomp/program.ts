@@ -83,9 +83,19 @@ export function programWriter(): ProgramWriter {
     return write(BPF_JMP_JA, distance(target, 0));
   }
 
-  /** Falls into `next`, which a jump has to bring near if it is not what was written last. */
+  /**
+   * Falls into `next`. Where that is not what was written last, it takes one more instruction: the same answer or the
+   * same question again where it can be, else a jump.
+   */
   function into(next: Label): void {
-    if (next !== codes.length - 1) always(next);
+    if (next === codes.length - 1) return;
+    const code = codes[next] ?? 0;
+    const [yes, no] = [next - 1 - (jumpsTrue[next] ?? 0), next - 1 - (jumpsFalse[next] ?? 0)];
+    const isQuestion = Object.values(opcodes).includes(code);
+    if (code === BPF_RET_K) write(code, operands[next] ?? 0);
+    else if (isQuestion && distance(yes, 0) <= FARTHEST && distance(no, 0) <= FARTHEST) {
+      write(code, operands[next] ?? 0, distance(yes, 0), distance(no, 0));
+    } else always(next);
   }
 
   function once(key: string, make: () => Label): Label {

@@ -8,8 +8,7 @@
  *  - of rules with args the first one whose conditions all hold counts, in the order of compareTests, and of two
  *    that begin alike the one with fewer conditions: libseccomp keeps them in that order, not in the profile's;
  *  - the same conditions with two actions are refused.
- * libseccomp itself strays from this where rules on one call mix "less than", "greater than" and upper words: its
- * filters then answer what no rule says. Ours do not.
+ * libseccomp itself strays from this in some mixes of comparisons: docs/seccomp.md.
  */
 import { fail } from "../../src/error.ts";
 import { ARM_NR_BASE } from "../../src/kernel/seccomp.ts";
@@ -17,7 +16,7 @@ import { syscallNumbers } from "../../src/kernel/syscall-tables/tables.ts";
 import type { LinuxSeccomp, LinuxSyscall } from "../../src/spec/runtime/seccomp.ts";
 import type { Abi } from "./abi.ts";
 import { answerOf } from "./answer.ts";
-import { compareTests, isVacuous, sameTest, type Test, testOf } from "./condition.ts";
+import { compareClosely, compareTests, isVacuous, type Test, testOf } from "./condition.ts";
 import { multiplexed } from "./multiplexed.ts";
 
 /** An answer that holds where all tests do. */
@@ -37,6 +36,8 @@ export interface CallRules {
 /** The part of a profile for one architecture. */
 export interface AbiRules {
   readonly abi: Abi;
+  /** The profile's `architectures` name it; the host's own counts without. */
+  readonly listed: boolean;
   readonly calls: ReadonlyMap<number, CallRules>;
   /** The largest number that the profile names, whatever it says of it; 0 for none. */
   readonly largest: number;
@@ -68,7 +69,6 @@ export function rulesFor(profile: LinuxSeccomp, abi: Abi, byDefault: number): Ab
       const number = numbers.get(name);
       const many = isI386 ? multiplexed(name) : undefined;
       if (number !== undefined && number > largest) largest = reach(number);
-      if (many !== undefined) largest = reach(numbers.get(many.call) ?? 0);
       if (saysNothing) continue;
       if (number !== undefined) add(calls, number, whole, rules);
       if (many !== undefined) add(hidden, name, whole, rules);
@@ -76,7 +76,7 @@ export function rulesFor(profile: LinuxSeccomp, abi: Abi, byDefault: number): Ab
   }
   for (const [name, call] of hidden) addHidden(calls, name, call, numbers);
   for (const call of calls.values()) if (call.rules.length > 1) call.rules = inOrder(call.rules);
-  return { abi, calls, largest };
+  return { abi, listed: profile.architectures?.includes(abi.name) ?? false, calls, largest };
 }
 
 /** Whether a name means something to an architecture. */
@@ -150,10 +150,23 @@ function inOrder(rules: readonly ConditionalRule[]): ConditionalRule[] {
 }
 
 function compareRules(one: ConditionalRule, other: ConditionalRule): number {
-  for (const [index, test] of one.tests.entries()) {
-    const against = other.tests[index];
-    if (against === undefined) return 1;
-    if (!sameTest(test, against)) return compareTests(test, against);
+  return (
+    compareInOrder(one, other, compareTests) ||
+    one.tests.length - other.tests.length ||
+    compareInOrder(one, other, compareClosely)
+  );
+}
+
+/** By the first tests that make a difference, as far as both have some. */
+function compareInOrder(
+  { tests }: ConditionalRule,
+  { tests: others }: ConditionalRule,
+  compare: (one: Test, other: Test) => number,
+): number {
+  for (let at = 0; at < tests.length && at < others.length; at++) {
+    const [one, other] = [tests[at], others[at]];
+    const order = one === undefined || other === undefined ? 0 : compare(one, other);
+    if (order !== 0) return order;
   }
-  return one.tests.length - other.tests.length;
+  return 0;
 }

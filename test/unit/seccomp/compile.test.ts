@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { nativeAbi } from "../../../drivers/seccomp/abi.ts";
 import { compile } from "../../../drivers/seccomp/compile.ts";
 import { seccompDriver } from "../../../drivers/seccomp/driver.ts";
 import { interpret } from "../../../drivers/seccomp/interpret.ts";
@@ -24,6 +25,7 @@ import type {
   SeccompAction,
   SeccompArchitecture,
 } from "../../../src/spec/runtime/seccomp.ts";
+import { expected } from "../../support/seccomp/meaning.ts";
 
 const kernel = [6, 1] as const;
 const EPERM = SECCOMP_RET_ERRNO | 1;
@@ -148,9 +150,10 @@ describe("several rules on one call", () => {
 
 describe("calls newer than the profile", () => {
   const rules: LinuxSyscall[] = [{ names: ["openat2", "no_such_call"], action: "SCMP_ACT_ALLOW" }];
+  const architectures: SeccompArchitecture[] = ["SCMP_ARCH_X86_64"];
 
   test("get ENOSYS where the default refuses", () => {
-    const verdict = x86(rules, { defaultAction: "SCMP_ACT_KILL" });
+    const verdict = x86(rules, { defaultAction: "SCMP_ACT_KILL", architectures });
     expect([verdict("openat2"), verdict("pidfd_open"), verdict("pidfd_getfd"), verdict("mseal")]).toEqual([
       SECCOMP_RET_ALLOW,
       SECCOMP_RET_KILL_THREAD,
@@ -159,17 +162,24 @@ describe("calls newer than the profile", () => {
     ]);
   });
 
+  test("get the default where the profile does not list the architecture, as in runc", () => {
+    expect(x86(rules, { defaultAction: "SCMP_ACT_KILL" })("mseal")).toBe(SECCOMP_RET_KILL_THREAD);
+  });
+
   test("get the default where that lets through", () => {
-    expect(x86(rules, { defaultAction: "SCMP_ACT_TRACE" })("mseal")).toBe(SECCOMP_RET_TRACE | 1);
+    expect(x86(rules, { defaultAction: "SCMP_ACT_TRACE", architectures })("mseal")).toBe(
+      SECCOMP_RET_TRACE | 1,
+    );
   });
 
   test("get the default where the profile names nothing", () => {
-    expect(x86([], { defaultAction: "SCMP_ACT_ERRNO" })("mseal")).toBe(EPERM);
+    expect(x86([], { defaultAction: "SCMP_ACT_ERRNO", architectures })("mseal")).toBe(EPERM);
   });
 
   test("are told by the profile's largest name even if its rule says nothing", () => {
     const verdict = x86([{ names: ["mseal"], action: "SCMP_ACT_ERRNO" }], {
       defaultAction: "SCMP_ACT_ERRNO",
+      architectures,
     });
     expect([verdict("openat2"), verdict("setxattrat")]).toEqual([EPERM, ENOSYS]);
   });
@@ -256,15 +266,52 @@ describe("the program", () => {
     expect(with5("write", 0n)).toBe(SECCOMP_RET_ALLOW);
   });
 
-  test("is refused above 4096 instructions", () => {
-    const args = Array.from({ length: 2000 }, (_, value) => ({
-      index: 0,
-      value,
-      op: "SCMP_CMP_EQ" as const,
+  /** Rules of which each takes questions of its own: two arguments, the first one not an equality. */
+  const many = (count: number): LinuxSyscall[] =>
+    Array.from({ length: count }, (_, value) => ({
+      names: ["kill"],
+      action: "SCMP_ACT_TRAP",
+      args: [
+        { index: 0, value: 2 ** 40 + value, op: "SCMP_CMP_MASKED_EQ", valueTwo: value },
+        { index: 1, value: value * 2, op: "SCMP_CMP_EQ" },
+      ],
     }));
-    const error = refused(() => x86([{ names: ["kill"], action: "SCMP_ACT_TRAP", args }]));
+
+  test("is refused above 4096 instructions", () => {
+    const error = refused(() => x86(many(1000)));
     expect(error.code).toBe("SECCOMP");
     expect(error.message).toContain("4096");
+  });
+
+  test("may have nearly as many, and then still means what it says", () => {
+    const rules = many(400);
+    const profile: LinuxSeccomp = { defaultAction: "SCMP_ACT_LOG", syscalls: rules };
+    const { filter } = compile(profile, "x86_64", kernel);
+    expect(filter.length / 8).toBeGreaterThan(3500);
+    for (const value of [0, 1, 2, 199, 200, 398, 399]) {
+      for (const step of [0, 1]) {
+        const args = [BigInt(value), BigInt(value * 2 + step)];
+        const answer = interpret(filter, { number: 62, audit: AUDIT_ARCH_X86_64, args });
+        expect([value, step, answer]).toEqual([
+          value,
+          step,
+          expected(profile, nativeAbi("x86_64"), 62, args),
+        ]);
+      }
+    }
+  });
+
+  test("asks an argument that many values are compared with by a tree, however many rules that is", () => {
+    const args = Array.from({ length: 1500 }, (_, value) => ({
+      index: 0,
+      value: value * 3,
+      op: "SCMP_CMP_EQ" as const,
+    }));
+    const verdict = x86([{ names: ["kill"], action: "SCMP_ACT_TRAP", args }]);
+    expect([0n, 3n, 4497n, 4n, 4500n, 1n << 32n].map((value) => verdict("kill", value))).toEqual([
+      ...Array(3).fill(SECCOMP_RET_TRAP),
+      ...Array(3).fill(SECCOMP_RET_LOG),
+    ]);
   });
 
   test("is the same each time", () => {

@@ -10,8 +10,8 @@ import { interpret } from "../../../drivers/seccomp/interpret.ts";
 import { situationsOf } from "../../../drivers/seccomp/situations.ts";
 import { syscallNumbers } from "../../../src/kernel/syscall-tables/tables.ts";
 import type { LinuxSeccomp, LinuxSyscall, LinuxSyscallArg } from "../../../src/spec/runtime/seccomp.ts";
+import { boundaries } from "../../support/seccomp/meaning.ts";
 import { CALLS, kernel, profiles, sourceOf } from "./profiles.ts";
-import { boundaries } from "./reference.ts";
 
 function between(one: LinuxSeccomp, other: LinuxSeccomp): unknown[] {
   return diff(sourceOf(one), sourceOf(other), "x86_64").map(
@@ -30,7 +30,7 @@ const where = (...args: LinuxSyscallArg[]): LinuxSyscall[] => [
 const eq = (index: number, value: number | bigint): LinuxSyscallArg => ({ index, op: "SCMP_CMP_EQ", value });
 
 describe("diff compares what profiles mean", () => {
-  const base: LinuxSeccomp = { defaultAction: "SCMP_ACT_ERRNO" };
+  const base: LinuxSeccomp = { defaultAction: "SCMP_ACT_ERRNO", architectures: ["SCMP_ARCH_X86_64"] };
 
   test("the same in other words is no difference", () => {
     const one: LinuxSeccomp = {
@@ -44,7 +44,6 @@ describe("diff compares what profiles mean", () => {
     };
     const other: LinuxSeccomp = {
       ...base,
-      architectures: ["SCMP_ARCH_X86_64"],
       syscalls: [
         { names: ["kill"], action: "SCMP_ACT_ALLOW", args: [{ index: 0, op: "SCMP_CMP_GE", value: 5 }] },
         { names: ["read"], action: "SCMP_ACT_ALLOW" },
@@ -72,7 +71,7 @@ describe("diff compares what profiles mean", () => {
     const small: LinuxSeccomp = { ...base, syscalls: [{ names: ["write"], action: "SCMP_ACT_ALLOW" }] };
     const large: LinuxSeccomp = {
       ...base,
-      architectures: ["SCMP_ARCH_X86"],
+      architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
       syscalls: [{ names: ["write", "clone3", "futex_waitv"], action: "SCMP_ACT_ALLOW" }],
     };
     const found = between(small, large);

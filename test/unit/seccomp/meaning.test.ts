@@ -12,7 +12,7 @@ import {
   type SeccompAction,
   type SeccompArchitecture,
 } from "../../../src/spec/runtime/seccomp.ts";
-import { boundaries, expected } from "./reference.ts";
+import { boundaries, expected } from "../../support/seccomp/meaning.ts";
 
 const kernel = [6, 1] as const;
 

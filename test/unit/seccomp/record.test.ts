@@ -15,8 +15,8 @@ import {
 } from "../../../src/kernel/seccomp.ts";
 import { syscallNumbers } from "../../../src/kernel/syscall-tables/tables.ts";
 import type { LinuxSeccomp } from "../../../src/spec/runtime/seccomp.ts";
+import { boundaries } from "../../support/seccomp/meaning.ts";
 import { CALLS, kernel, profiles } from "./profiles.ts";
-import { boundaries } from "./reference.ts";
 
 /** Records calls of x86-64, or of i386 where the name says so: `i386:socketcall`. */
 function recorded(base: LinuxSeccomp | undefined, ...calls: [name: string, ...args: bigint[]][]) {
