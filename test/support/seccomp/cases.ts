@@ -22,10 +22,10 @@ export interface Case {
   change?(config: Config): void;
 }
 
-const SIGSYS = 31;
+export const SIGSYS = 31;
 /** si_code of a signal that a filter sent (include/uapi/asm-generic/siginfo.h). */
 const SYS_SECCOMP = 1;
-const KILLED = `killed ${SIGSYS}`;
+export const KILLED = `killed ${SIGSYS}`;
 
 /** More than 32 bits, where the program has them. */
 const boundary = (bits: Bits): bigint => (bits === 64 ? 0x1_0000_0005n : 5n);
@@ -252,63 +252,6 @@ const x32Covered: Case = (() => {
     told: [`getppid ${-ERRNO.EOPNOTSUPP}`, `getpgrp ${-ERRNO.ENOSYS}`],
   } satisfies Case;
 })();
-
-/** 32-bit calls where only 64-bit ones are covered. */
-export function uncovered(bits: Bits): Case {
-  const call = callsOf(bits);
-  const seccomp: LinuxSeccomp = { defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_ARCH_X86_64"] };
-  if (bits === 32)
-    return {
-      name: "a 32-bit program where it is not covered",
-      seccomp,
-      ask: [],
-      told: [],
-      code: 128 + SIGSYS,
-    };
-  return {
-    name: "int $0x80 where it is not covered",
-    seccomp,
-    ask: [call("int80fork", "getpid")],
-    told: [`getpid ${KILLED}`],
-  };
-}
-
-/** The 32-bit way of a program, whatever its own bits are; i386 has calls behind one call too. */
-export function interrupts(bits: Bits): Case {
-  const call = callsOf(bits);
-  const [SYS_SOCKET, SYS_BIND] = [1, 2];
-  const [SEMGET, MSGGET, SHMGET] = [2, 13, 23];
-  return {
-    name: "int $0x80, socketcall and ipc",
-    seccomp: {
-      defaultAction: "SCMP_ACT_ALLOW",
-      architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
-      syscalls: [
-        { names: ["getppid"], action: "SCMP_ACT_ERRNO", errnoRet: ERRNO.EOPNOTSUPP },
-        { names: ["socket", "msgget"], action: "SCMP_ACT_ERRNO", errnoRet: ERRNO.EOPNOTSUPP },
-        { names: ["shmget"], action: "SCMP_ACT_KILL_PROCESS" },
-      ],
-    },
-    ask: [
-      call("int80", "getpid"),
-      call("int80", "getppid"),
-      call("int80", "socketcall", [SYS_SOCKET], "socket"),
-      call("int80", "socketcall", [SYS_BIND], "bind"),
-      call("int80", "ipc", [MSGGET], "msgget"),
-      call("int80fork", "ipc", [SHMGET], "shmget"),
-      call("int80", "ipc", [SEMGET, 0, 1, 0], "semget"),
-    ],
-    told: [
-      "getpid 1",
-      `getppid ${-ERRNO.EOPNOTSUPP}`,
-      `socket ${-ERRNO.EOPNOTSUPP}`,
-      `bind ${-ERRNO.EFAULT}`,
-      `msgget ${-ERRNO.EOPNOTSUPP}`,
-      `shmget ${KILLED}`,
-      "semget made",
-    ],
-  };
-}
 
 /** Flags, as far as a process sees them; the same for all that the kernels here know. */
 function flags(given: readonly string[]): Case {
