@@ -281,10 +281,6 @@ test("features has every key and name of runc's, but for what is refused", () =>
   };
   const { annotations: _own, ociVersionMax: _newer, ...rest } = theirs;
   look(rest, ours, "");
-  // Options of single file systems, which are passed on to the kernel; seccomp agents.
-  expect(missing).toEqual([
-    ".mountOptions: acl",
-    ".mountOptions: noacl",
-    ".linux.seccomp.actions: SCMP_ACT_NOTIFY",
-  ]);
+  // Options of single file systems, which are passed on to the kernel.
+  expect(missing).toEqual([".mountOptions: acl", ".mountOptions: noacl"]);
 });
