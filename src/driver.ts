@@ -201,12 +201,11 @@ export interface CgroupDriver extends Driver {
   watchEvents(paths: Readonly<Record<string, string>>): EventWatch;
   /** Which devices the container may use, as the kernel holds it: lines for people. */
   devices(paths: Readonly<Record<string, string>>): readonly string[];
-  /**
-   * Of a driver whose cgroups go by themselves with their last process, upon which others may have the same paths: what
-   * tells each from those, under its key; nothing of one that is gone.
-   */
-  identify?(paths: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
-  /** Of such a driver, whose counters go too: undefined where there are none. */
+  /** What tells each cgroup from later ones with the same path, under its key; nothing of one that is gone. */
+  identify(paths: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
+  /** The cgroups are one thing under one name: where one of them is another's by now, all are. */
+  readonly goTogether?: boolean;
+  /** Of a driver whose cgroups, and counters, go with the last process: undefined where there are none. */
   watchKills?(paths: Readonly<Record<string, string>>): KillWatch | undefined;
   /** How many times a process was killed for memory. */
   oomKills(paths: Readonly<Record<string, string>>): number;

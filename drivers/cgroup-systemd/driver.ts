@@ -98,6 +98,7 @@ export const cgroupSystemdDriver: CgroupDriver = {
   stats: (paths) => driverOf(paths).stats(paths),
   watchEvents: (paths) => watchUnitEvents(driverOf(paths), paths),
   identify: identifyUnit,
+  goTogether: true,
   watchKills,
   oomKills: (paths) => driverOf(paths).oomKills(paths),
   remove: (paths) => removeUnit(paths),

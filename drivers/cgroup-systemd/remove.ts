@@ -4,8 +4,9 @@
  */
 import { asCtrError, type CtrError, fail } from "../../src/error.ts";
 import { O_DIRECTORY, O_RDONLY } from "../../src/kernel/constants.ts";
-import { listDirectory, statusOf, tryOpen, withFd } from "../../src/kernel/file.ts";
+import { listDirectory, tryOpen, withFd } from "../../src/kernel/file.ts";
 import { printError } from "../../src/kernel/output.ts";
+import { identifyCgroups } from "../cgroup-common/identity.ts";
 import { removeCgroups } from "../cgroup-common/tree.ts";
 import { withSystemd } from "./act.ts";
 import { guestsIn } from "./guests.ts";
@@ -22,12 +23,8 @@ export function isWithoutSystemd({ code, errno }: CtrError): boolean {
 
 /** The inodes of a unit's cgroups, by the keys of the paths: a later unit of the same name has others. */
 export function identifyUnit(paths: Readonly<Record<string, string>>): Record<string, string> {
-  const inodes: Record<string, string> = {};
-  for (const [key, path] of Object.entries(paths)) {
-    const status = statusOf(unitOf(path).directory);
-    if (status !== undefined) inodes[key] = String(status.ino);
-  }
-  return inodes;
+  const units = Object.entries(paths).map(([key, path]) => [key, unitOf(path).directory]);
+  return identifyCgroups(Object.fromEntries(units));
 }
 
 /** Units of others in a container's. Without systemd to ask, whatever has a name like theirs may be one. */

@@ -8,6 +8,7 @@ import type { CgroupDriver } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
 import { SIGKILL } from "../../src/kernel/constants.ts";
 import { tryWriteFile } from "../../src/kernel/file.ts";
+import { identifyCgroups } from "../cgroup-common/identity.ts";
 import { prepareCgroups } from "../cgroup-common/prepare.ts";
 import { type WriteFirst, writeSetting } from "../cgroup-common/setting.ts";
 import { signalAll, signalOnce } from "../cgroup-common/signal.ts";
@@ -92,6 +93,7 @@ export const cgroupV1Driver: CgroupDriver = {
     const lists = devices === undefined ? [] : deviceList(devices);
     return [...lists, ...(unified === undefined ? [] : attachedPrograms(unified))];
   },
+  identify: identifyCgroups,
   oomKills: ({ memory, unified }) =>
     Number(memory !== undefined ? memoryOomKills(memory) : unified === undefined ? 0 : oomKills2(unified)),
   remove: (paths) => removeCgroups([...new Set(Object.values(paths))]),

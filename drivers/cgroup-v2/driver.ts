@@ -7,6 +7,7 @@ import type { CgroupDriver } from "../../src/driver.ts";
 import { fail } from "../../src/error.ts";
 import { SIGKILL } from "../../src/kernel/constants.ts";
 import { tryWriteFile } from "../../src/kernel/file.ts";
+import { identifyCgroups } from "../cgroup-common/identity.ts";
 import { type Prepare, prepareCgroups } from "../cgroup-common/prepare.ts";
 import { type WriteFirst, writeSetting } from "../cgroup-common/setting.ts";
 import { signalAll } from "../cgroup-common/signal.ts";
@@ -72,6 +73,7 @@ export const cgroupV2Driver: CgroupDriver = {
   watchEvents: (paths) =>
     (require("./events.ts") as typeof import("./events.ts")).watchEvents(directoryOf(paths)),
   devices: (paths) => attachedPrograms(directoryOf(paths)),
+  identify: identifyCgroups,
   oomKills: (paths) => Number(memoryOomKills(directoryOf(paths))),
   remove: (paths) => removeCgroups([directoryOf(paths)]),
 };

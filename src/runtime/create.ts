@@ -133,8 +133,7 @@ export function makeContainer(
   /** Due once there was a process, whatever fails after that (runtime.md, "Lifecycle"). */
   let poststop: Pick<ContainerRecord, "id" | "bundle" | "config"> | undefined;
   try {
-    const noted = missingCgroups(plan.cgroupPaths);
-    noteCreating(root, id, { ...plan, cgroupPaths: noted });
+    noteCreating(root, id, { ...plan, cgroupPaths: missingCgroups(plan.cgroupPaths) });
     if (until === "created") start = listenAt(directory);
     const hookState = (pid: number) => ({
       id,
@@ -147,10 +146,8 @@ export function makeContainer(
       onMade(directories) {
         const cgroupPaths = madeCgroups(plan.cgroupPaths, directories);
         cgroupIdentity = identifyCgroup(registry, plan);
-        const fewer = Object.keys(cgroupPaths).length < Object.keys(noted).length;
-        // Somebody else made one in between; or a later one must not be taken for this.
-        if (fewer || cgroupIdentity !== undefined)
-          noteCreating(root, id, { ...plan, cgroupPaths, cgroupIdentity });
+        // Somebody else may have made one in between, and a later one must not be taken for this.
+        if (cgroupIdentity !== undefined) noteCreating(root, id, { ...plan, cgroupPaths, cgroupIdentity });
         kills = watchKills(registry, plan);
       },
       oomKills: () => kills?.count() ?? 0,

@@ -9,7 +9,7 @@ import { poll } from "../kernel/poll.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
 import type { Plan } from "../plan/step.ts";
-import { isTakenCgroup } from "./cgroup-identity.ts";
+import { ownCgroups } from "./cgroup-identity.ts";
 import { takeAway } from "./lock.ts";
 import {
   type ContainerRecord,
@@ -35,6 +35,8 @@ interface Creating extends Cgroup {
 /** How long delete --force waits for a create that it has ended, in milliseconds. */
 const PATIENCE = 10_000;
 const LOOK_AGAIN = 10;
+/** How long an init whose ctr-bun has ended may take to end, in milliseconds. */
+const MOMENT = 500;
 
 function fileOf(root: string, id: string): string {
   return `${stateDirectory(root, id)}/creating.json`;
@@ -96,6 +98,11 @@ function recordIfWhole(root: string, id: string): ContainerRecord | undefined {
   }
 }
 
+/** Whether it is a note of the same create. */
+function isSame(latest: Creating | undefined, { pid, started }: Creating): latest is Creating {
+  return latest?.pid === pid && latest.started === started;
+}
+
 function isAtIt(note: Creating): boolean {
   const stat = processStat(note.pid);
   return stat !== undefined && stat.started === note.started && stat.state !== "Z" && stat.state !== "X";
@@ -122,12 +129,40 @@ function killHeld(pid: number, isIt: () => boolean): void {
   close(pidfd);
 }
 
-/** The driver of the cgroups that it makes, where there are any, and they have not become another's. */
-function driverOf(registry: DriverRegistry, cgroup: Cgroup): CgroupDriver | undefined {
-  const { cgroupDriver, cgroupPaths } = cgroup;
-  if (cgroupDriver === undefined || Object.keys(cgroupPaths).length === 0) return undefined;
-  const driver = registry.get("cgroup", cgroupDriver);
-  return isTakenCgroup(driver, cgroup) ? undefined : driver;
+/** The cgroups that it makes, and their driver, where there are any, and they have not become another's. */
+function cgroupsOf(
+  registry: DriverRegistry,
+  note: Creating,
+): { driver: CgroupDriver; paths: Creating["cgroupPaths"] } | undefined {
+  if (note.cgroupDriver === undefined) return undefined;
+  const driver = registry.get("cgroup", note.cgroupDriver);
+  const paths = ownCgroups(driver, note);
+  return Object.keys(paths).length === 0 ? undefined : { driver, paths };
+}
+
+/** Ends the init of a create that is still at it. Until its cgroups are noted as made, there is no telling whose they are. */
+function endInit(registry: DriverRegistry, note: Creating): void {
+  const made = note.cgroupIdentity === undefined ? undefined : cgroupsOf(registry, note);
+  if (made === undefined) killInitsOf(note);
+  else made.driver.killAll(made.paths, SIGKILL);
+}
+
+/**
+ * Takes away the cgroups of one that has ended. One that ended before they were noted as made has put nobody into them,
+ * or an init that ends with it: who is still there after a moment is somebody else's, and keeps it.
+ */
+function removeCgroups(registry: DriverRegistry, note: Creating): void {
+  const made = cgroupsOf(registry, note);
+  if (made === undefined) return;
+  const { driver, paths } = made;
+  if (note.cgroupIdentity !== undefined) driver.killAll(paths, SIGKILL);
+  else {
+    for (let waited = 0; driver.processes(paths).length > 0; waited += LOOK_AGAIN) {
+      if (waited >= MOMENT) return;
+      poll([], LOOK_AGAIN);
+    }
+  }
+  driver.remove(paths);
 }
 
 /**
@@ -143,7 +178,6 @@ export function removeUnfinished(
 ): ContainerRecord | undefined {
   const note = readNote(root, id);
   if (note !== undefined) {
-    const driver = driverOf(registry, note);
     if (isAtIt(note) && !force) {
       throw fail({
         code: "WRONG_STATE",
@@ -152,8 +186,8 @@ export function removeUnfinished(
       });
     }
     for (let waited = 0; isAtIt(note) && waited < PATIENCE; waited += LOOK_AGAIN) {
-      if (driver === undefined) killInitsOf(note);
-      else driver.killAll(note.cgroupPaths, SIGKILL);
+      const latest = readNote(root, id);
+      endInit(registry, isSame(latest, note) ? latest : note);
       poll([], LOOK_AGAIN);
       const record = recordIfWhole(root, id);
       if (record !== undefined) return record;
@@ -165,11 +199,9 @@ export function removeUnfinished(
       // It may have been finished, or taken away and begun anew, while this waited.
       const record = recordIfWhole(root, id);
       const now = readNote(root, id);
-      if (record !== undefined || now?.pid !== note.pid || now.started !== note.started) return record;
+      if (record !== undefined || !isSame(now, note)) return record;
       // What it has noted last.
-      const lastDriver = driverOf(registry, now);
-      lastDriver?.killAll(now.cgroupPaths, SIGKILL);
-      lastDriver?.remove(now.cgroupPaths);
+      removeCgroups(registry, now);
       removeDirectories(now.resctrl ?? []);
       removeState(root, id);
       return undefined;

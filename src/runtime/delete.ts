@@ -8,7 +8,7 @@ import { printError } from "../kernel/output.ts";
 import { poll } from "../kernel/poll.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
-import { isTakenCgroup } from "./cgroup-identity.ts";
+import { ownCgroups } from "./cgroup-identity.ts";
 import { removeUnfinished } from "./creating.ts";
 import { runHooksToTheEnd } from "./hooks.ts";
 import { takeAway } from "./lock.ts";
@@ -145,8 +145,8 @@ export function removeContainer(registry: DriverRegistry, root: string, record: 
  * container with the same path, or was put there by somebody, and keeps it.
  */
 function removeCgroup(driver: CgroupDriver, record: ContainerRecord): void {
-  const { cgroupPaths } = record;
-  if (isTakenCgroup(driver, record)) return;
+  const cgroupPaths = ownCgroups(driver, record);
+  if (Object.keys(cgroupPaths).length === 0) return;
   let pids = driver.processes(cgroupPaths);
   if (pids.length > 0 && (!hasOwnPids(record) || isListed(record, pids))) {
     driver.killAll(cgroupPaths, SIGKILL);

@@ -8,7 +8,7 @@ import { close } from "../kernel/file.ts";
 import { poll } from "../kernel/poll.ts";
 import { tryPidfd, trySignal } from "../kernel/process.ts";
 import { SIGKILL } from "../kernel/signal.ts";
-import { isTakenCgroup } from "./cgroup-identity.ts";
+import { ownCgroups } from "./cgroup-identity.ts";
 import { whileKept } from "./lock.ts";
 import { type ContainerRecord, needRecord, statusOfRecord } from "./state.ts";
 import { hasOwnPids, isPaused } from "./status.ts";
@@ -34,9 +34,10 @@ function kill({ root, id, signal, all, registry }: KillRequest): void {
   const driver = cgroupDriver === undefined ? undefined : registry.get("cgroup", cgroupDriver);
   if (all === true && driver !== undefined) {
     // Nothing of it is left then, and the cgroup may be another container's by now.
-    if (isTakenCgroup(driver, record)) return;
+    const own = ownCgroups(driver, record);
+    if (Object.keys(own).length === 0) return;
     if (hasOwnPids(record) && statusOfRecord(root, record) === "stopped") return;
-    driver.killAll(cgroupPaths, signal);
+    driver.killAll(own, signal);
     return;
   }
   // Without a cgroup what ends the first of a pid namespace ends all; any other signal goes to each.

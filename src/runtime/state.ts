@@ -55,7 +55,7 @@ export interface ContainerRecord {
   readonly created: string;
   readonly cgroupPaths: Readonly<Record<string, string>>;
   readonly cgroupDriver: string | undefined;
-  /** Of cgroups that go by themselves: what tells them from later ones (driver.ts, `identify`). */
+  /** What tells the cgroups from later ones at the same paths (driver.ts, `identify`). */
   readonly cgroupIdentity?: Readonly<Record<string, string>> | undefined;
   /** Only with linux.intelRdt. */
   readonly resctrl?: ResctrlGroup;

@@ -1,8 +1,8 @@
 // SIGKILL to the init or to ctr-bun, at any moment: an error or a proper end, and nothing left. The moments are random;
 // CTR_BUN_SEED repeats a run, CTR_BUN_ROUNDS (npm run soak) plays more of them.
 
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { builtinRegistry } from "../../src/builtin-drivers.ts";
 import { CLONE_PARENT } from "../../src/kernel/constants.ts";
@@ -15,6 +15,7 @@ import { type Bundle, CTR_BUN, freshID, makeBundle } from "../support/bundle.ts"
 import { killAtRandom } from "../support/killing.ts";
 import { cgroupsOf, childrenOf, leftAfter } from "../support/left.ts";
 import { chooseSeed, seeded } from "../support/random.ts";
+import { until } from "../support/until.ts";
 
 const ROUNDS = Number(process.env.CTR_BUN_ROUNDS ?? 10);
 
@@ -95,6 +96,82 @@ test("a create under way is not deleted; with force it is ended, and nothing is 
   } finally {
     slow.dispose();
   }
+});
+
+describe("cgroups that others have made anew by the time of delete --force", () => {
+  const CGROUPS = "/sys/fs/cgroup";
+  const HIERARCHIES = existsSync(join(CGROUPS, "cgroup.procs"))
+    ? [CGROUPS]
+    : readdirSync(CGROUPS).map((name) => join(CGROUPS, name));
+
+  /** Takes the cgroups away once they are empty, and makes them anew with `stranger` in them. */
+  async function makeAnew(own: readonly string[], stranger: number): Promise<void> {
+    for (const directory of own) {
+      await until(() => readFileSync(join(directory, "cgroup.procs"), "utf8") === "");
+      rmdirSync(directory);
+      mkdirSync(directory);
+      for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+        const above = join(directory, "..", file);
+        if (existsSync(join(directory, file))) writeFileSync(join(directory, file), readFileSync(above));
+      }
+      writeFileSync(join(directory, "cgroup.procs"), `${stranger}`);
+    }
+  }
+
+  /** Whoever is in them then is alive, and they are there, once the container is deleted. */
+  async function outlives(path: string, make: (id: string, slow: Bundle) => Promise<void>): Promise<void> {
+    const id = freshID();
+    const slow = makeBundle();
+    const own = HIERARCHIES.map((hierarchy) => join(hierarchy, path));
+    const stranger = Bun.spawn(["sleep", "60"]);
+    try {
+      await make(id, slow);
+      await makeAnew(own, stranger.pid);
+      expect(slow.ctr("delete", "--force", id)).toEqual({ code: 0, out: "", err: "" });
+      expect(stranger.exitCode ?? stranger.signalCode).toBe(null);
+      expect(readFileSync(`/proc/${stranger.pid}/comm`, "utf8")).toBe("sleep\n");
+      expect(own.filter(existsSync)).toEqual(own);
+      expect(existsSync(join(slow.state, id))).toBe(false);
+    } finally {
+      stranger.kill("SIGKILL");
+      await stranger.exited;
+      for (const directory of own.filter(existsSync)) rmdirSync(directory);
+      slow.ctr("delete", "--force", id);
+      slow.dispose();
+    }
+  }
+
+  test("of a create that was killed", async () => {
+    const path = `/ctr-bun-anew-${process.pid}`;
+    await outlives(path, async (id, slow) => {
+      const reached = join(slow.path, "reached");
+      slow.configure(["true"], (config) => {
+        config.linux.cgroupsPath = path;
+        config.hooks = {
+          createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", `echo $$ >${reached}; sleep 10`] }],
+        };
+      });
+      const child = Bun.spawn([CTR_BUN, "--root", slow.state, "create", "--bundle", slow.path, id], {
+        stdio: ["ignore", "ignore", "ignore"],
+      });
+      await until(() => existsSync(reached) && readFileSync(reached, "utf8") !== "");
+      child.kill("SIGKILL");
+      await child.exited;
+      process.kill(Number(readFileSync(reached, "utf8")), "SIGKILL");
+    });
+  });
+
+  test("of a container without pids of its own that has ended", async () => {
+    const path = `/ctr-bun-anew-${process.pid}`;
+    await outlives(path, async (id, slow) => {
+      slow.configure(["true"], (config) => {
+        config.linux.cgroupsPath = path;
+        config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== "pid");
+      });
+      expect(slow.ctr("create", "--bundle", slow.path, id).code).toBe(0);
+      expect(slow.ctr("start", id).code).toBe(0);
+    });
+  });
 });
 
 test("a directory without a record is deleted, whatever is in it", () => {
