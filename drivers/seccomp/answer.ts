@@ -36,13 +36,21 @@ const answers: Readonly<Record<SeccompAction, number>> = {
   SCMP_ACT_NOTIFY: SECCOMP_RET_USER_NOTIF,
 };
 
+/** libseccomp takes errnos below the kernel's MAX_ERRNO (include/linux/err.h), of which the kernel makes what is above. */
+const LARGEST_ERRNO = 4094;
+
 /**
  * The answer of an action: with the errno for ERRNO and TRACE, EPERM unless given.
  * @param field where in config.json the errno stands
- * @throws CtrError SECCOMP for an errno with any other action (config-linux.md: MUST fail)
+ * @throws CtrError SECCOMP for an errno with any other action (config-linux.md: MUST fail), and, as in runc, for one that no
+ * call can end with. What TRACE passes on to a tracer may be any number.
  */
 export function answerOf(action: SeccompAction, errnoRet: number | undefined, field: string): number {
   const answer = answers[action];
+  if (answer === SECCOMP_RET_ERRNO && errnoRet !== undefined && errnoRet > LARGEST_ERRNO) {
+    const message = `${action} takes an errno up to ${LARGEST_ERRNO}, got ${errnoRet}`;
+    throw fail({ code: "SECCOMP", field, message });
+  }
   if (answer === SECCOMP_RET_ERRNO || answer === SECCOMP_RET_TRACE) return answer | (errnoRet ?? ERRNO.EPERM);
   if (errnoRet === undefined) return answer;
   throw fail({ code: "SECCOMP", field, message: `${action} takes no errno` });

@@ -2,8 +2,6 @@
  * libseccomp, through a small C program: the filters that it makes of profiles, and its tables. Needs gcc and
  * libseccomp-dev, which `npm test` installs.
  */
-import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { answerOf } from "../../../drivers/seccomp/answer.ts";
 import type { Host } from "../../../src/driver.ts";
 import type {
@@ -11,6 +9,7 @@ import type {
   SeccompArchitecture,
   SeccompOperator,
 } from "../../../src/spec/runtime/seccomp.ts";
+import { built } from "./built.ts";
 
 /** seccomp.h: SCMP_ARCH_* that libseccomp 2.5 knows. */
 export const tokens: Readonly<Partial<Record<SeccompArchitecture, number>>> = {
@@ -48,31 +47,8 @@ const operators: Readonly<Record<SeccompOperator, number>> = {
 
 const native = { x86_64: "SCMP_ARCH_X86_64", aarch64: "SCMP_ARCH_AARCH64" } as const;
 
-/** The helper, built where its source is newer. */
-function helper(): string {
-  const source = join(import.meta.dir, "libseccomp.c");
-  const out = resolve(import.meta.dir, "../../../build/seccomp/libseccomp");
-  if (!existsSync(out) || statSync(out).mtimeMs < statSync(source).mtimeMs) {
-    mkdirSync(join(out, ".."), { recursive: true });
-    const made = `${out}.${process.pid}`;
-    const { exitCode, stderr } = Bun.spawnSync([
-      "gcc",
-      "-Wall",
-      "-Werror",
-      "-O2",
-      "-o",
-      made,
-      source,
-      "-lseccomp",
-    ]);
-    if (exitCode !== 0) throw new Error(`gcc: ${stderr.toString()}`);
-    renameSync(made, out);
-  }
-  return out;
-}
-
 function ask(lines: readonly string[]): Buffer {
-  const { exitCode, stdout, stderr } = Bun.spawnSync([helper()], {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([built("libseccomp", "-lseccomp")], {
     stdin: Buffer.from(`${lines.join("\n")}\n`),
     maxBuffer: 1 << 30,
   });

@@ -74,6 +74,18 @@ describe("actions", () => {
     expect(byDefault.field).toBe("linux.seccomp.defaultErrnoRet");
   });
 
+  test("a number that is no errno is refused, and passed on to a tracer", () => {
+    const kill = (action: SeccompAction, errnoRet: number): LinuxSyscall[] => [
+      { names: ["kill"], action, errnoRet },
+    ];
+    expect(x86(kill("SCMP_ACT_ERRNO", 4094))("kill")).toBe(SECCOMP_RET_ERRNO | 4094);
+    expect(x86(kill("SCMP_ACT_TRACE", 65535))("kill")).toBe(SECCOMP_RET_TRACE | 65535);
+    const error = refused(() => x86(kill("SCMP_ACT_ERRNO", 4095)));
+    expect([error.code, error.field]).toEqual(["SECCOMP", "linux.seccomp.syscalls[0].errnoRet"]);
+    const byDefault = refused(() => x86([], { defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 65535 }));
+    expect(byDefault.field).toBe("linux.seccomp.defaultErrnoRet");
+  });
+
   test("a default of NOTIFY asks about calls that are newer than the profile too", () => {
     const verdict = x86([{ names: ["kill"], action: "SCMP_ACT_ALLOW" }], {
       defaultAction: "SCMP_ACT_NOTIFY",
