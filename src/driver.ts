@@ -48,7 +48,7 @@ export interface HostCgroup {
   readonly unified: string | undefined;
   /** v1: controller (or `name=systemd`) to mount point. */
   readonly controllers: Readonly<Record<string, string>>;
-  /** ctr-bun's own cgroup: controller (`""` for the unified tree) to path, from /proc/self/cgroup. */
+  /** ctr-bun's own cgroup: controller (`""` for the unified tree) to path below the mount point, from /proc/self/cgroup; with `..` in it: not there. */
   readonly own: Readonly<Record<string, string>>;
   /**
    * Of the keys of `own`, those of hierarchies where ctr-bun may make the cgroup of a container that names none: near its

@@ -62,6 +62,7 @@ export interface CgroupPlace {
 export function placeCgroup(path: CgroupPath, mountPoint: string, own: string, version: 1 | 2): CgroupPlace {
   let directory = mountPoint;
   if (!path.absolute) {
+    if (own.split("/").includes("..")) throw unknownOwn(mountPoint);
     const parts = cleanParts(own);
     if (version === 2) parts.pop();
     for (const part of parts) directory += `/${part}`;
@@ -72,6 +73,17 @@ export function placeCgroup(path: CgroupPath, mountPoint: string, own: string, v
     levels.push(directory);
   }
   return { directory, levels };
+}
+
+/** runc makes it at the root of the hierarchy, where no limit of ctr-bun's own cgroup holds. */
+function unknownOwn(path: string): Error {
+  return fail({
+    code: "CGROUP",
+    field: "linux.cgroupsPath",
+    message: "is relative to ctr-bun's own cgroup, which cannot be told from within its cgroup namespace",
+    path,
+    hint: "give an absolute path, or mount the control groups anew in the cgroup namespace",
+  });
 }
 
 /** Components of a path, cleaned lexically as below a root. */

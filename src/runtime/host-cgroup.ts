@@ -35,6 +35,7 @@ export function probeCgroups(rootless = false): HostCgroup {
 function delegatedIn({ mode, unified, controllers, own }: HostCgroup): string[] {
   const keys: string[] = [];
   const add = (key: string, directory: string): void => {
+    if (directory.split("/").includes("..")) return;
     if (mayWrite(directory) && mayWrite(`${directory}/cgroup.procs`)) keys.push(key);
   };
   for (const name in controllers) add(name, `${controllers[name]}${own[name] ?? ""}`);
@@ -53,7 +54,8 @@ function mayWrite(path: string): boolean {
 /**
  * The same from the files' text (proc_pid_mountinfo(5), cgroups(7)). Where a hierarchy is mounted more than once, the
  * first mount of its root counts, else the first one at all. `own` paths are below the mount point: where only a part
- * of a hierarchy is mounted (inside a container), that part's name is taken off.
+ * of a hierarchy is mounted (inside a container), that part's name is taken off. A cgroup namespace shows what is above
+ * its root as `/..` (cgroup_namespaces(7)): an `own` with `..` in it is not to be found below the mount point.
  */
 export function readCgroups(mountinfo: string, cgroup: string): HostCgroup {
   const controllers: Record<string, string> = {};
@@ -83,6 +85,11 @@ export function readCgroups(mountinfo: string, cgroup: string): HostCgroup {
   return { mode, unified, controllers, own: readOwn(cgroup, roots) };
 }
 
+/** Whether a path of procfs begins above the root of our cgroup namespace. */
+function isAbove(path: string): boolean {
+  return path === "/.." || path.startsWith("/../");
+}
+
 function readOwn(cgroup: string, roots: Readonly<Record<string, string>>): Record<string, string> {
   const own: Record<string, string> = {};
   for (const line of cgroup.split("\n")) {
@@ -93,7 +100,8 @@ function readOwn(cgroup: string, roots: Readonly<Record<string, string>>): Recor
     for (const name of line.slice(first + 1, second).split(",")) {
       const root = roots[name] ?? "/";
       const inside = root !== "/" && (path === root || path.startsWith(`${root}/`));
-      own[name] = inside ? path.slice(root.length) || "/" : path;
+      if (inside) own[name] = path.slice(root.length) || "/";
+      else own[name] = isAbove(root) ? `${root}${path}` : path;
     }
   }
   return own;

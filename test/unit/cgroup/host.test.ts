@@ -43,3 +43,13 @@ test("inside a container, paths are below what is mounted there", () => {
   expect(found.controllers.memory).toBe("/sys/fs/cgroup/a b");
   expect(found.own).toEqual({ pids: "/sub", memory: "/" });
 });
+
+test("in a cgroup namespace with the host's mounts, what is above its root is no place below them", () => {
+  const mountinfo = `31 30 0:28 /../.. /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids
+32 30 0:29 /.. /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
+33 30 0:30 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
+`;
+  const { own } = readCgroups(mountinfo, "3:pids:/\n2:memory:/../beside\n1:cpu:/\n");
+  // One that is above itself has its name in both files.
+  expect(own).toEqual({ pids: "/../../", memory: "/beside", cpu: "/" });
+});

@@ -56,6 +56,15 @@ describe("the container's cgroup", () => {
     for (const bad of ["..", "a/b", "."]) expect(() => paths(unified, undefined, bad)).toThrow();
   });
 
+  test("is refused where it is relative to what our cgroup namespace hides", () => {
+    const hidden = {
+      ...legacy,
+      cgroup: { ...legacy.cgroup, own: { ...legacy.cgroup.own, freezer: "/../" } },
+    };
+    expect(paths(hidden, "/x").freezer).toBe("/sys/fs/cgroup/freezer/x");
+    expect(() => paths(hidden, "x")).toThrow("is relative to ctr-bun's own cgroup, which cannot be told");
+  });
+
   test("is a plain path for systemd's form, and says so", () => {
     const request = {
       id: "c1",
