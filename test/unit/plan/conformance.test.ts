@@ -10,6 +10,7 @@ const text = readFileSync(join(ROOT, "docs/spec-conformance.md"), "utf8");
 /** Quoted errors that no recorded config gives, by their beginning: the test that expects them, and its words. */
 const SHOWN_ELSEWHERE: readonly (readonly [error: string, file: string, words: string])[] = [
   ["CGROUP_BUSY linux.cgroupsPath", "vm/systemd", 'unable to start unit "ctr-bun-taken.scope"'],
+  ["CGROUP linux.cgroupsPath: is relative", "host/nested", "is relative to ctr-bun's own cgroup"],
   ["CGROUP linux.resources.FIELD", "unit/cgroup/plan", "the cgroup controller memory is not mounted"],
   ["INIT linux.devices[N]: cannot make", "host/config-errors", "cannot make /file"],
   ["INIT process.apparmorProfile: cannot apply", "vm/labels", "cannot apply the AppArmor profile"],
