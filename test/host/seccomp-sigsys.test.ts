@@ -1,7 +1,7 @@
 // What is said of a container that SIGSYS ends: at the OCI level, of exec, of an init, and by the engine's words.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readFileSync, symlinkSync } from "node:fs";
+import { readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { LinuxSeccomp } from "../../src/spec/runtime/seccomp.ts";
 import { type Bundle, CTR_BUN, freshID, makeBundle, type Result, runCommand } from "../support/bundle.ts";
@@ -179,11 +179,22 @@ test("in the file of --log, where engines read it", async () => {
     linux.seccomp = profile("SCMP_ACT_KILL_PROCESS");
   });
   const file = join(bundle.path, "log");
-  const { err } = await logged(() =>
-    bundle.ctr("--log", file, "--log-format", "json", "run", "--bundle", bundle.path, freshID()),
-  );
-  expect(err).toBe("");
-  const { level, msg } = JSON.parse(await Bun.file(file).text());
+  const { err } = await logged(() => {
+    rmSync(file, { force: true });
+    const result = bundle.ctr(
+      "--log",
+      file,
+      "--log-format",
+      "json",
+      "run",
+      "--bundle",
+      bundle.path,
+      freshID(),
+    );
+    expect(result.err).toBe("");
+    return { ...result, err: readFileSync(file, "utf8") };
+  });
+  const { level, msg } = JSON.parse(err);
   expect({ level, msg }).toMatchObject({ level: "warning", msg: expect.stringContaining("called swapon") });
 });
 
