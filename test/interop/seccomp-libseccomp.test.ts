@@ -27,7 +27,7 @@ const capabilities = [[], ["CAP_SYS_ADMIN"], ["CAP_SYS_PTRACE", "CAP_SYS_TIME"],
 
 /** CTR_BUN_SEED and CTR_BUN_SECCOMP_PROFILES ask for other ones, and more of them. */
 const seed = Number(process.env.CTR_BUN_SEED ?? 11);
-const count = Number(process.env.CTR_BUN_SECCOMP_PROFILES ?? 300);
+const count = Number(process.env.CTR_BUN_SECCOMP_PROFILES ?? 200);
 
 const total = { cases: 0, profiles: 0 };
 function add(tally: Tally): void {
