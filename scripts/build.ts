@@ -3,6 +3,7 @@
 
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { sourceDigest } from "./lib/source-digest.ts";
 
 const root = resolve(import.meta.dir, "..");
 
@@ -39,7 +40,11 @@ export async function build(entry: string, out: string): Promise<void> {
       // read only when an error is printed.
       splitting: true,
       sourcemap: "linked",
-      define: { CTR_BUN_VERSION: JSON.stringify(version), CTR_BUN_COMMIT: JSON.stringify(commit()) },
+      define: {
+        CTR_BUN_VERSION: JSON.stringify(version),
+        CTR_BUN_COMMIT: JSON.stringify(commit()),
+        CTR_BUN_SECCOMP: JSON.stringify(await sourceDigest(root, "drivers/seccomp/compile.ts")),
+      },
       compile: {
         outfile: join(work, "ctr-bun"),
         // A start is over before compiled code would pay: the engine's long verbs set it back (src/cli/engine.ts).

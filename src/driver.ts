@@ -230,6 +230,11 @@ export interface SeccompProgram {
 /** Turns linux.seccomp into BPF. */
 export interface SeccompDriver extends Driver {
   readonly kind: "seccomp";
+  /**
+   * Tells what `compile` does from what every other version of it does: filters are kept under it from one start to the
+   * next (runtime/seccomp-cache.ts). A driver without one is asked each time.
+   */
+  readonly version?: string | undefined;
   compile(profile: LinuxSeccomp, arch: Host["arch"], kernel: Host["kernelVersion"]): SeccompProgram;
   /** What a call would get: used to check that the init can still work under the filter. */
   verdict(program: SeccompProgram, arch: Host["arch"], syscall: string, args?: readonly bigint[]): number;

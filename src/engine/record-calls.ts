@@ -73,7 +73,7 @@ function recording(
   registry.prefer({
     kind: "seccomp",
     name: driver.name,
-    load: () => ({ ...driver, compile: () => recorder.program }),
+    load: () => ({ ...driver, version: undefined, compile: () => recorder.program }),
   });
   const seccomp: LinuxSeccomp = own ?? { defaultAction: "SCMP_ACT_ALLOW" };
   const asked = { ...container, config: { ...config, linux: { ...config.linux, seccomp } } };

@@ -51,7 +51,7 @@ export interface ExecInput {
   readonly namespaces: number;
   readonly cgroup: CgroupJoin | undefined;
   readonly resctrl?: ResctrlGroup | undefined;
-  readonly facts: Pick<PlanFacts, "nofile" | "lastCapability">;
+  readonly facts: Pick<PlanFacts, "nofile" | "lastCapability" | "seccomp">;
   readonly preserveFds: number;
   readonly noNewKeyring: boolean;
   /** Of the container's annotations. */
@@ -127,9 +127,10 @@ export function makeExecPlan(input: ExecInput): Plan {
   const seccomp =
     input.seccomp === undefined
       ? undefined
-      : input.registry
+      : (facts.seccomp ??
+        input.registry
           .choose("seccomp", input.host)
-          .compile(input.seccomp, input.host.arch, input.host.kernelVersion);
+          .compile(input.seccomp, input.host.arch, input.host.kernelVersion));
   const { seccompReceiver: receiver, wishes = {} } = input;
   const agent =
     input.seccomp === undefined || seccomp === undefined

@@ -2,7 +2,7 @@
  * What a plan is made from: the config, the host, the drivers, and facts that were looked up beforehand. All of it is
  * data; making a plan touches nothing. Not here: looking the facts up (runtime/facts.ts).
  */
-import type { DriverRegistry, Host } from "../driver.ts";
+import type { DriverRegistry, Host, SeccompProgram } from "../driver.ts";
 import type { NamespaceType, RuntimeConfig } from "../spec/runtime/config.ts";
 import type { MountsIn } from "./step.ts";
 
@@ -69,6 +69,8 @@ export interface PlanFacts {
   readonly hostsOwn: readonly string[];
   /** The mount namespace that is joined; undefined: none, or it could not be opened. */
   readonly joinedMounts?: JoinedMounts | undefined;
+  /** linux.seccomp as it was compiled for this host; undefined: the plan has it compiled. */
+  readonly seccomp?: SeccompProgram | undefined;
 }
 
 /** How the container is to be made, besides its config. */

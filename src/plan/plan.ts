@@ -204,10 +204,11 @@ interface SeccompPart {
   readonly agent?: SeccompAgent | undefined;
 }
 
-function seccompPart({ config, host, registry, options }: PlanInput, wishes: Wishes): SeccompPart {
+function seccompPart({ config, host, registry, facts, options }: PlanInput, wishes: Wishes): SeccompPart {
   const profile = config.linux?.seccomp;
   if (profile === undefined) return {};
-  const seccomp = registry.choose("seccomp", host).compile(profile, host.arch, host.kernelVersion);
+  const seccomp =
+    facts.seccomp ?? registry.choose("seccomp", host).compile(profile, host.arch, host.kernelVersion);
   if (wishes.failUnknownSyscalls === true) refuseUnknown(seccomp);
   const { seccompReceiver: receiver, seccompAgent: own = false } = options;
   return { seccomp, agent: agentOf(profile, seccomp, { wishes, receiver, own }) };

@@ -1,6 +1,6 @@
 /** OCI create, and the first half of run: everything is made, and the init waits (for start, or for ctr-bun's word). */
 
-import type { KillWatch } from "../driver.ts";
+import type { DriverRegistry, Host, KillWatch, SeccompProgram } from "../driver.ts";
 import { asCtrError } from "../error.ts";
 import { check } from "../kernel/check.ts";
 import { O_CREAT, O_TRUNC, O_WRONLY } from "../kernel/constants.ts";
@@ -8,6 +8,7 @@ import { close, open, openDirectory, replaceFile } from "../kernel/file.ts";
 import { sys } from "../kernel/raw.ts";
 import { listenUnix } from "../kernel/socket.ts";
 import { readAnnotations } from "../plan/annotations.ts";
+import type { RuntimeConfig } from "../spec/runtime/config.ts";
 import { madeCgroups } from "./act.ts";
 import { applyPlan } from "./apply.ts";
 import { identifyCgroup } from "./cgroup-identity.ts";
@@ -55,6 +56,17 @@ export function notifyModule(): typeof import("./notify.ts") {
   return require("./notify.ts") as typeof import("./notify.ts");
 }
 
+/** The filter of a config, if it has one; undefined where the plan is to have it compiled. */
+export function seccompOf(
+  { linux }: RuntimeConfig,
+  host: Host,
+  registry: DriverRegistry,
+): SeccompProgram | undefined {
+  if (linux?.seccomp === undefined) return undefined;
+  const { keptProgram } = require("./seccomp-cache.ts") as typeof import("./seccomp-cache.ts");
+  return keptProgram(linux.seccomp, host, registry);
+}
+
 /**
  * What must be there before anything is made: the plan, whoever is to get something, and the ID, last. With a notify
  * socket the ID comes first, since the plan mounts a directory of its state; it is given back where the rest fails.
@@ -77,7 +89,12 @@ function makeReady(request: ContainerRequest, until: "created" | "executing", ow
       notifyModule().makeNotifyDirectory(claimed.directory);
       config = notifyModule().withNotifySocket(config, claimed.directory);
     }
-    const { plan, facts } = prepare({ ...request, config }, until === "created" ? "wait" : "go", ownAgent);
+    const { plan, facts } = prepare(
+      { ...request, config },
+      until === "created" ? "wait" : "go",
+      ownAgent,
+      seccompOf(config, request.host, request.registry),
+    );
     request.onPlan?.(plan);
     for (const warning of plan.warnings) request.onWarning?.(warning);
     const consoleSocket =

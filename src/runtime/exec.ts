@@ -13,7 +13,7 @@ import type { Process } from "../spec/runtime/config.ts";
 import { applyPlan } from "./apply.ts";
 import { attend } from "./attend.ts";
 import { connectConsoleSocket, noConsole, takeConsole } from "./console.ts";
-import { whyInit, writePidFile } from "./create.ts";
+import { seccompOf, whyInit, writePidFile } from "./create.ts";
 import { passwdIn, withHome } from "./customs.ts";
 import { callersLimit } from "./facts.ts";
 import { lastCapability } from "./host.ts";
@@ -192,7 +192,11 @@ function execBeside(request: ExecRequest, record: ContainerRecord, init: number)
     namespaces: foreignNamespaces(record.pid),
     cgroup: joinCgroup(request, record),
     resctrl: record.resctrl,
-    facts: { nofile: callersLimit(), lastCapability: lastCapability() },
+    facts: {
+      nofile: callersLimit(),
+      lastCapability: lastCapability(),
+      seccomp: seccompOf(record.config, host, registry),
+    },
     preserveFds: request.preserveFds ?? 0,
     noNewKeyring: record.noNewKeyring,
     wishes: readAnnotations(record.config),

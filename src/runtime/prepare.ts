@@ -1,5 +1,5 @@
 /** From a request for a container to its plan: facts looked up, everything else pure. Nothing is changed. */
-import type { DriverRegistry, Host } from "../driver.ts";
+import type { DriverRegistry, Host, SeccompProgram } from "../driver.ts";
 import { fail } from "../error.ts";
 import type { PlanFacts, PlanOptions } from "../plan/input.ts";
 import { makePlan } from "../plan/plan.ts";
@@ -80,18 +80,19 @@ function withEnvironment(config: RuntimeConfig, env: readonly string[] = []): Ru
   return { ...config, process: { ...process, env: [...(process.env ?? []), ...env] } };
 }
 
-/** The plan, and what it was made from. */
+/** The plan, and what it was made from. `seccomp`: the filter, where it is compiled already. */
 export function prepare(
   request: ContainerRequest,
   start: PlanOptions["start"],
   seccompAgent = false,
+  seccomp?: SeccompProgram,
 ): { plan: Plan; facts: PlanFacts } {
   const { host } = request;
   const config = withEnvironment(request.config, request.env);
   needKernel(host);
   const view = viewFor(config, host);
   try {
-    return planIn(view, { ...request, config }, start, seccompAgent);
+    return planIn(view, { ...request, config }, start, seccompAgent, seccomp);
   } finally {
     view.close();
   }
@@ -102,11 +103,13 @@ function planIn(
   request: ContainerRequest,
   start: PlanOptions["start"],
   seccompAgent: boolean,
+  seccomp: SeccompProgram | undefined,
 ): { plan: Plan; facts: PlanFacts } {
   const { config, host, registry, bundle, id } = request;
   const found = lookUp(config, bundle, view);
   const facts: PlanFacts = {
     ...found,
+    ...(seccomp === undefined ? {} : { seccomp }),
     ...(request.noPivot === true ? { kernelMounts: kernelMounts(found.rootfs, view.mountinfo()) } : {}),
     ...(config.linux?.intelRdt === undefined
       ? {}
