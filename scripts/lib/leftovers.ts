@@ -68,8 +68,9 @@ function cgroups(found: Map<string, string>): void {
       const below = join(path, name);
       const top = path === "/";
       const ours = counted || own.has(path) || below.includes("ctr-bun");
-      // The parent that all containers share stays, as Docker's does; what is below it must not.
-      const home = top && name === "ctr-bun";
+      // The parent that all containers share stays, as Docker's does; what is below it must not. An ordinary user's, and
+      // that of root in a user namespace, is in the cgroup where they are.
+      const home = (top || own.has(path)) && name === "ctr-bun";
       if ((top || ours) && !home) found.set(join(point, below), join(point, below));
       if (!top || ours || [...own].some((mine) => mine.startsWith(`${below}/`) || mine === below)) {
         walk(point, below, ours);
