@@ -10,6 +10,7 @@ import { writeJson } from "../../src/spec/json.ts";
 import type { LinuxSeccomp } from "../../src/spec/runtime/seccomp.ts";
 import { CTR_BUN, freshID, makeRootfs, type Result } from "../support/bundle.ts";
 import { type Config, specConfig } from "../support/config.ts";
+import { deleteAll } from "../support/runc-beside.ts";
 import { type Case, casesOf, inWords, usualCases } from "../support/seccomp/cases.ts";
 import { callsOf, compileCalls, status } from "../support/seccomp/program.ts";
 import { command } from "../support/two-runtimes.ts";
@@ -20,7 +21,16 @@ beforeAll(() => {
   chmodSync(folder, 0o755);
   compileCalls(makeRootfs(folder), [64]);
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  for (const name of ["ours", "runc"] as const) await deleteAll(asking(name));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Calls one of the two. */
+const asking =
+  (name: Way["name"]) =>
+  (...args: string[]): Promise<Result> =>
+    command([name === "ours" ? CTR_BUN : "runc", "--root", join(folder, `${name}-state`), ...args]);
 
 /** One of the two, with a bundle of its own on the root file system that both have. */
 interface Way {
@@ -38,8 +48,7 @@ async function both<T>(
 ): Promise<{ ours: T; runc: T }> {
   const by = (name: Way["name"]): Promise<T> => {
     const bundle = mkdtempSync(join(folder, "bundle-"));
-    const line = [name === "ours" ? CTR_BUN : "runc", "--root", join(folder, `${name}-state`)];
-    const way = { name, bundle, id: freshID(), ask: (...more: string[]) => command([...line, ...more]) };
+    const way = { name, bundle, id: freshID(), ask: asking(name) };
     const config = specConfig("../rootfs", [...args]);
     change(config, way);
     writeFileSync(join(bundle, "config.json"), writeJson(config));

@@ -24,6 +24,12 @@ export interface Beside {
   dispose(): Promise<void>;
 }
 
+/** Deletes all containers of a runtime's state root: what a test that failed has left, or a runtime that crashed. */
+export async function deleteAll(ask: Runtime["ask"]): Promise<void> {
+  for (const { id } of JSON.parse((await ask("list", "--format", "json")).out) ?? [])
+    await ask("delete", "--force", id);
+}
+
 /** Bundles with a root file system of busybox. */
 export function makeBeside(): Beside {
   const folder = mkdtempSync(join(tmpdir(), "ctr-bun-beside-"));
@@ -52,9 +58,7 @@ export function makeBeside(): Beside {
       return { runc, ours };
     },
     async dispose() {
-      for (const { ask } of Object.values(runtimes))
-        for (const { id } of JSON.parse((await ask("list", "--format", "json")).out) ?? [])
-          await ask("delete", "--force", id);
+      for (const { ask } of Object.values(runtimes)) await deleteAll(ask);
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -12,6 +12,7 @@ import { specConfig } from "../support/config.ts";
 import { type Case, casesOf, inWords } from "../support/seccomp/cases.ts";
 import { i386Cases } from "../support/seccomp/cases-i386.ts";
 import { type Bits, compileCalls } from "../support/seccomp/program.ts";
+import { resultsOf } from "../support/vm-results.ts";
 
 const BITS: readonly Bits[] = [64, 32];
 const runtimes = { ours: "ctr-bun oci", crun: "crun --cgroup-manager cgroupfs" };
@@ -48,7 +49,7 @@ beforeAll(async () => {
 }, 240_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const text = (name: string): string => vm.results.get(name)?.text ?? "no result";
+const { text } = resultsOf(() => vm);
 
 function outcome(name: string): { code: number; told: string[] } {
   const [, code, out = ""] = /^exit code (\d+): (.*)$/s.exec(text(name)) ?? [];

@@ -7,6 +7,7 @@ import { runInVm, type VmRun } from "../../scripts/vm/run.ts";
 import { rootlessSpec } from "../../src/spec/runtime/defaults.ts";
 import type { LinuxResources } from "../../src/spec/runtime/resources.ts";
 import { imagePath } from "../support/images.ts";
+import { resultsOf } from "../support/vm-results.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -93,11 +94,7 @@ beforeAll(async () => {
   vm = await runInVm({ init: "systemd", files, script, cpus: 2, timeout: 230_000 });
 }, 260_000);
 
-const text = (name: string): string => vm.results.get(name)?.text ?? "no result";
-const lines = (name: string): string[] =>
-  text(name)
-    .replace(/^exit code \d+: /, "")
-    .split("|");
+const { text, lines } = resultsOf(() => vm);
 
 describe("an ordinary user's container", () => {
   test("is made from a session, by a user without capabilities, as a unit of that user's own systemd", () => {

@@ -7,6 +7,7 @@ import type { CgroupSetup, VmFiles } from "../../scripts/vm/initramfs.ts";
 import { runInVm, type VmRun } from "../../scripts/vm/run.ts";
 import { specConfig } from "../support/config.ts";
 import { imagePath } from "../support/images.ts";
+import { resultsOf } from "../support/vm-results.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -101,11 +102,7 @@ describe.each(setups)("a container's unit on a %s host", (cgroup) => {
     vm = await runInVm({ init: "systemd", cgroup, files, script, timeout: 200_000 });
   }, 220_000);
 
-  const text = (name: string): string => vm.results.get(name)?.text ?? "no result";
-  const lines = (name: string): string[] =>
-    text(name)
-      .replace(/^exit code \d+: /, "")
-      .split("|");
+  const { text, lines } = resultsOf(() => vm);
   const NOTHING = "exit code 0: ";
 
   test("has its limits in systemd's properties and in the kernel's files", () => {

@@ -7,6 +7,7 @@ import { program, type VmFiles } from "../../scripts/vm/initramfs.ts";
 import { runInVm, type VmRun } from "../../scripts/vm/run.ts";
 import { type Config, specConfig } from "../support/config.ts";
 import { imagePath } from "../support/images.ts";
+import { resultsOf } from "../support/vm-results.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -272,11 +273,7 @@ beforeAll(async () => {
   vm = await runInVm({ init: "systemd", files, script, modules: ["bfq"], cpus: 2, timeout: 280_000 });
 }, 320_000);
 
-const text = (name: string): string => vm.results.get(name)?.text ?? "no result";
-const lines = (name: string): string[] =>
-  text(name)
-    .replace(/^exit code \d+: /, "")
-    .split("|");
+const { text, lines } = resultsOf(() => vm);
 
 describe("the machine", () => {
   test("is up wholly, with systemd as PID 1 and cgroup v2 alone", () => {
